@@ -1,0 +1,33 @@
+/*
+ * thread_pool.h - persistent workers that run one function over slices of a range and meet at a
+ * barrier: what a forward pass needs between two matrix products.
+ *
+ * The caller is worker 0, so a pool of one thread starts none. Workers spin briefly, then sleep.
+ * How the range is cut never changes a result: kernels promise bytes that do not depend on it.
+ */
+#ifndef RYZ_BASE_THREAD_POOL_H
+#define RYZ_BASE_THREAD_POOL_H
+
+#include "engine/base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ryz_thread_pool;
+
+/* Called on each worker with its slice [begin, end) of the range; may be empty. */
+typedef void (*ryz_pool_task)(void *context, size_t worker, size_t begin, size_t end);
+
+/* Starts threads - 1 workers (1 <= threads <= 256). */
+RYZ_MUST_USE enum ryz_status ryz_thread_pool_open(uint32_t threads, struct ryz_thread_pool **pool,
+                                                  struct ryz_error *error);
+/* Stops and joins the workers; NULL is allowed. */
+void ryz_thread_pool_close(struct ryz_thread_pool *pool);
+uint32_t ryz_thread_pool_threads(const struct ryz_thread_pool *pool);
+
+/* Runs `task` over [0, count) cut into one contiguous slice a worker, each slice but the last a
+ * multiple of `grain` (>= 1), and returns when all are done. One caller at a time. */
+void ryz_thread_pool_run(struct ryz_thread_pool *pool, size_t count, size_t grain,
+                         ryz_pool_task task, void *context);
+
+#endif
