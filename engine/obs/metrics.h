@@ -1,0 +1,59 @@
+/*
+ * metrics.h - the server's counters, gauges and histograms, in Prometheus' text format 0.0.4.
+ *
+ * One table is the truth for names, types and help texts; updates are relaxed atomics. Histogram
+ * buckets follow vLLM's, so that existing dashboards fit.
+ */
+#ifndef RYZ_OBS_METRICS_H
+#define RYZ_OBS_METRICS_H
+
+#include "engine/base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(enum name, kind, exported name, help) */
+#define RYZ_METRIC_TABLE(X)                                                                        \
+    X(REQUESTS_RUNNING, GAUGE, "ryz_num_requests_running", "Requests that hold KV blocks")         \
+    X(REQUESTS_WAITING, GAUGE, "ryz_num_requests_waiting", "Requests in the queue")                \
+    X(KV_BLOCKS_USED, GAUGE, "ryz_kv_blocks_used", "KV blocks held by requests")                   \
+    X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_total", "KV blocks in the pool")                      \
+    X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \
+    X(REQUESTS_FINISHED, COUNTER, "ryz_requests_finished_total", "Requests answered in full")      \
+    X(REQUESTS_REJECTED, COUNTER, "ryz_requests_rejected_total",                                   \
+      "Requests refused by a full queue")                                                          \
+    X(REQUESTS_CANCELLED, COUNTER, "ryz_requests_cancelled_total",                                 \
+      "Requests given up by the client")                                                           \
+    X(REQUESTS_FAILED, COUNTER, "ryz_requests_failed_total", "Requests that ended in an error")    \
+    X(PREEMPTIONS, COUNTER, "ryz_num_preemptions_total", "Requests that lost their KV blocks")     \
+    X(PROMPT_TOKENS, COUNTER, "ryz_prompt_tokens_total", "Prompt tokens computed")                 \
+    X(GENERATION_TOKENS, COUNTER, "ryz_generation_tokens_total", "Tokens generated")               \
+    X(STEPS, COUNTER, "ryz_engine_steps_total", "Forward passes")                                  \
+    X(HTTP_REQUESTS, COUNTER, "ryz_http_requests_total", "HTTP requests of any kind")              \
+    X(HTTP_ERRORS, COUNTER, "ryz_http_errors_total", "HTTP answers with status 400 or above")      \
+    X(TTFT, HISTOGRAM, "ryz_time_to_first_token_seconds", "Arrival to first token")                \
+    X(ITL, HISTOGRAM, "ryz_inter_token_latency_seconds", "Gap between two tokens")                 \
+    X(E2E, HISTOGRAM, "ryz_e2e_request_latency_seconds", "Arrival to last token")                  \
+    X(QUEUE_TIME, HISTOGRAM, "ryz_request_queue_time_seconds", "Arrival to first step")            \
+    X(STEP_TIME, HISTOGRAM, "ryz_engine_step_seconds", "Duration of a forward pass")
+
+enum ryz_metric {
+#define X(name, kind, text, help) RYZ_METRIC_##name,
+    RYZ_METRIC_TABLE(X)
+#undef X
+        RYZ_METRIC_COUNT
+};
+
+struct ryz_metrics; /* opaque; every function is thread-safe and takes NULL for "no metrics" */
+
+RYZ_MUST_USE enum ryz_status ryz_metrics_open(struct ryz_metrics **out, struct ryz_error *error);
+void ryz_metrics_close(struct ryz_metrics *metrics);
+void ryz_metrics_add(struct ryz_metrics *metrics, enum ryz_metric counter, uint64_t n);
+void ryz_metrics_set(struct ryz_metrics *metrics, enum ryz_metric gauge, int64_t value);
+/* Records a duration in a histogram. */
+void ryz_metrics_observe_ns(struct ryz_metrics *metrics, enum ryz_metric histogram, int64_t ns);
+/* Writes the exposition text (NUL-terminated), freed by the caller with free(); NULL when out of
+ * memory. `model` becomes the label model_name. */
+char *ryz_metrics_render(const struct ryz_metrics *metrics, const char *model, size_t *length);
+
+#endif

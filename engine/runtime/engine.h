@@ -1,0 +1,153 @@
+/*
+ * engine.h - the live engine: one thread that owns the scheduler core, executes its plans on a
+ * model and hands tokens to streams. This is the runtime's public header; api/ and harness/ see
+ * nothing else of it.
+ *
+ *   submit/cancel (any thread) -> ring -> [engine thread: core -> forward -> sample] -> on_event
+ *
+ * Same request, same bytes: neither batch, chunking, preemption nor thread count changes a token.
+ */
+#ifndef RYZ_RUNTIME_ENGINE_H
+#define RYZ_RUNTIME_ENGINE_H
+
+#include "engine/base/clock.h"
+#include "engine/base/fault.h"
+#include "engine/base/status.h"
+#include "engine/model/model.h"
+#include "engine/model/sampler.h"
+#include "engine/obs/log.h"
+#include "engine/obs/metrics.h"
+#include "engine/obs/trace.h"
+#include "engine/sched/core.h"
+
+#define RYZ_STOPS_MAX        4u  /* stop strings of a request */
+#define RYZ_STOP_BYTES_MAX   64u /* of one stop string */
+#define RYZ_TOP_LOGPROBS_MAX 20u
+
+struct ryz_engine; /* opaque */
+
+/* One executed step, for the results. */
+struct ryz_step_record {
+    int64_t t_ns;        /* start */
+    int64_t duration_ns; /* whole step: plan, forward, sampling */
+    int64_t sched_ns;    /* of which the scheduler */
+    int64_t forward_ns;  /* of which the forward pass */
+    struct ryz_batch_shape shape;
+    uint32_t run_count;
+    bool failed;                 /* an injected fault failed it */
+    struct ryz_core_stats stats; /* after the step */
+};
+
+/* Where an engine reports to. Every function may be NULL, is called on the engine thread and must
+ * not block. */
+struct ryz_engine_observer {
+    void *context;
+    void (*step)(void *context, const struct ryz_step_record *step);
+    void (*event)(void *context, const struct ryz_event *event); /* the scheduler's log */
+    void (*span)(void *context, const struct ryz_span *span);
+};
+
+struct ryz_engine_options {
+    const char *model_path;
+    const char *quant;   /* see ryz_model_options */
+    const char *backend; /* "cpu" */
+    const char *isa;
+    uint32_t threads; /* of the forward pass, >= 1 */
+    const char *policy;
+    /* kv_blocks is computed from kv_bytes; queue, batch and chunk limits as given. */
+    struct ryz_sched_limits limits;
+    uint64_t kv_bytes;
+    uint64_t seed;
+    const struct ryz_clock *clock; /* borrowed */
+    struct ryz_engine_observer observer;
+    struct ryz_metrics *metrics;     /* borrowed, may be NULL */
+    const struct ryz_logger *logger; /* borrowed, may be NULL */
+};
+
+enum ryz_finish_reason {
+    RYZ_FINISH_NONE,
+    RYZ_FINISH_STOP,   /* end token or stop string */
+    RYZ_FINISH_LENGTH, /* max_tokens or context */
+    RYZ_FINISH_ERROR   /* see status */
+};
+
+struct ryz_stream_event {
+    uint64_t request_id;
+    int64_t t_ns;
+    bool done;      /* last event of the request; carries no token */
+    uint32_t token; /* valid unless done */
+    uint32_t index; /* 0, 1, ... of the output token */
+    float logprob;
+    /* Text that became final with this event: complete UTF-8 characters, stop strings cut off;
+     * may be empty, and also comes with `done` (what was held back). Borrowed for the call. */
+    const char *text;
+    size_t text_length;
+    const struct ryz_candidate *top; /* (top_count) highest log-probabilities, `logit` holds the
+                                        log-probability; NULL unless asked for */
+    uint32_t top_count;
+    /* With done: */
+    enum ryz_finish_reason finish;
+    enum ryz_status status; /* OK, FULL (queue), INVALID (too long), CANCELLED, TIMEOUT, FAULT,
+                               CLOSED */
+    uint32_t prompt_tokens, output_tokens;
+    int64_t arrived_ns, first_step_ns, first_token_ns; /* RYZ_TIME_NONE where absent */
+};
+
+/* Called on the engine thread, in order; must not block and must not call the engine except
+ * ryz_engine_cancel. After `done` the engine forgets the request. */
+typedef void (*ryz_stream_fn)(void *context, const struct ryz_stream_event *event);
+
+struct ryz_generate {
+    const uint32_t *tokens; /* prompt, copied by submit */
+    uint32_t token_count;
+    uint32_t max_tokens; /* >= 1 */
+    struct ryz_sampling sampling;
+    bool ignore_eos;
+    bool wants_text;       /* detokenise; false saves the work */
+    uint32_t top_logprobs; /* 0 .. RYZ_TOP_LOGPROBS_MAX */
+    bool wants_logprobs;
+    const char *stops[RYZ_STOPS_MAX];
+    uint32_t stop_count;
+    uint8_t priority;
+    uint16_t tenant;
+    int64_t deadline_ns;            /* RYZ_TIME_NEVER */
+    int64_t arrived_ns;             /* when it reached the process; RYZ_TIME_NONE: now */
+    struct ryz_trace_context trace; /* parent of the spans; zero trace id: no spans */
+    uint64_t number; /* caller's number for spans, e.g. the results' request id; 0: the id */
+    ryz_stream_fn on_event;
+    void *context;
+};
+
+RYZ_MUST_USE enum ryz_status ryz_engine_open(const struct ryz_engine_options *options,
+                                             struct ryz_engine **out, struct ryz_error *error);
+/* Ends all requests with RYZ_CLOSED, stops the thread, frees everything. NULL is allowed. */
+void ryz_engine_close(struct ryz_engine *engine);
+/* From now on new requests get RYZ_CLOSED; those inside go on. */
+void ryz_engine_drain(struct ryz_engine *engine);
+/* Requests inside. */
+uint32_t ryz_engine_active(const struct ryz_engine *engine);
+
+/* Queues a request from any thread. OK: on_event will be called until `done`, and *id (may be NULL)
+ * names it. RYZ_FULL: the ring is full, RYZ_CLOSED: draining, RYZ_INVALID: empty prompt, bad
+ * token or max_tokens 0; in these cases on_event is never called. */
+RYZ_MUST_USE enum ryz_status ryz_engine_submit(struct ryz_engine *engine,
+                                               const struct ryz_generate *request, uint64_t *id,
+                                               struct ryz_error *error);
+/* Ends a request soon; its `done` event (CANCELLED) still comes unless it had ended. Any thread,
+ * never fails: cancellations have their own unbounded-by-design flag, not a queue slot. */
+void ryz_engine_cancel(struct ryz_engine *engine, uint64_t id);
+
+/* Arms a fault plan (borrowed until replaced; NULL disarms). Any thread. */
+void ryz_engine_set_faults(struct ryz_engine *engine, struct ryz_faults *faults);
+
+const struct ryz_model *ryz_engine_model(const struct ryz_engine *engine);
+struct ryz_backend *ryz_engine_backend(struct ryz_engine *engine); /* idle use only */
+/* The core's configuration as opened, for replaying its log. */
+struct ryz_core_config ryz_engine_core_config(const struct ryz_engine *engine);
+/* A snapshot, at most one step old; any thread. */
+struct ryz_core_stats ryz_engine_stats(const struct ryz_engine *engine);
+uint64_t ryz_engine_digest(const struct ryz_engine *engine);
+/* Time of the last sign of life of the engine thread (idle waits count); for health checks. */
+int64_t ryz_engine_heartbeat_ns(const struct ryz_engine *engine);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * core.h - the life of every request as a state machine without I/O.
+ *
+ * Feed it stamped events, ask it for the next plan. The engine's step loop, the simulator and the
+ * replay tool are three drivers of this one machine:
+ *
+ *   ARRIVE -> waiting --plan--> running --TOKEN(end)--> finished (slot free)
+ *                ^                 |  \--CANCEL-------> cancelled (slot free)
+ *                '---- preempted --'
+ *
+ * The core owns the KV block ledger, the queue, the step-cost fit and the faults that touch them;
+ * everything it decides is a function of the events in their order. Sized at open, it allocates
+ * nothing afterwards. One thread at a time.
+ */
+#ifndef RYZ_SCHED_CORE_H
+#define RYZ_SCHED_CORE_H
+
+#include "engine/base/status.h"
+#include "engine/sched/sched.h"
+
+enum ryz_event_kind {
+    RYZ_EV_ARRIVE = 1,
+    RYZ_EV_PLAN,      /* the driver asked for a plan at t_ns; written by ryz_core_next itself */
+    RYZ_EV_STEP_DONE, /* the last plan was executed (or failed); the cost fit learns here */
+    RYZ_EV_TOKEN,     /* one token sampled for a request of the step just done */
+    RYZ_EV_CANCEL,    /* the client left, a deadline passed, or the step failed */
+    RYZ_EV_LIMITS,    /* an operator or controller changed the limits */
+    RYZ_EV_FAULT      /* KV allocations fail with `permille` from now on; 0 ends it */
+};
+
+/* 64 bytes, also the record of the event log; unused fields are 0. */
+struct ryz_event {
+    int64_t t_ns; /* never decreases */
+    uint64_t request_id;
+    int64_t duration_ns;        /* STEP_DONE; LIMITS: step_ns_max */
+    int64_t deadline_ns;        /* ARRIVE; RYZ_TIME_NEVER: none */
+    uint32_t kind;              /* enum ryz_event_kind */
+    uint32_t prompt_tokens;     /* ARRIVE; LIMITS: batch_requests_max */
+    uint32_t output_tokens_max; /* ARRIVE; LIMITS: batch_tokens_max */
+    uint32_t permille;          /* FAULT; LIMITS: prefill_chunk_max */
+    uint32_t slot;              /* TOKEN, CANCEL: as ARRIVE's effect said */
+    uint16_t tenant;            /* ARRIVE */
+    uint8_t priority;           /* ARRIVE */
+    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct ryz_event) == 64, "the event log's record");
+
+#define RYZ_EVF_END    1u /* TOKEN: end of sequence, a stop string, or whatever ends the output */
+#define RYZ_EVF_FAILED 2u /* STEP_DONE: nothing was computed; the driver cancels or retries */
+
+enum ryz_effect_kind {
+    RYZ_EFFECT_NONE,
+    RYZ_EFFECT_ADMITTED,          /* ARRIVE: queued; `slot` is its place until it ends */
+    RYZ_EFFECT_REJECTED_FULL,     /* ARRIVE: queue or slots full: answer 429 */
+    RYZ_EFFECT_REJECTED_TOO_LONG, /* ARRIVE: prompt + output beyond context or the whole pool */
+    RYZ_EFFECT_FINISHED,          /* TOKEN: the last one (END flag, or output_tokens_max reached) */
+    RYZ_EFFECT_CANCELLED          /* CANCEL: blocks and slot are free again */
+};
+
+struct ryz_effect {
+    enum ryz_effect_kind kind;
+    uint32_t slot;
+};
+
+struct ryz_core_config {
+    struct ryz_sched_limits limits;
+    const char *policy; /* "fcfs" */
+    uint64_t seed;      /* of the draws of RYZ_EV_FAULT */
+    /* Called for every event in order, PLAN included, before it is applied; may be NULL. */
+    void (*log)(void *context, const struct ryz_event *event);
+    void *log_context;
+};
+
+/* Counters and gauges, all since open. */
+struct ryz_core_stats {
+    uint32_t running, waiting;
+    uint32_t kv_blocks_used, kv_blocks_total;
+    uint64_t arrived, rejected, finished, cancelled, preempted;
+    uint64_t steps, failed_steps;
+    uint64_t prompt_tokens_computed; /* recomputation included */
+    uint64_t tokens_recomputed;      /* computed again after a preemption */
+    uint64_t tokens_decoded;
+    uint64_t kv_alloc_failures; /* injected */
+};
+
+struct ryz_core; /* opaque */
+
+RYZ_MUST_USE enum ryz_status ryz_core_open(const struct ryz_core_config *config,
+                                           struct ryz_core **core, struct ryz_error *error);
+void ryz_core_close(struct ryz_core *core);
+/* Slots of this core: queue_requests_max + batch_requests_max at open. */
+uint32_t ryz_core_slot_count(const struct ryz_core *core);
+
+/* Applies one event. A late t_ns, an unknown slot or a TOKEN for a request that was not in the last
+ * plan is a bug of the driver and aborts. CANCEL of a request that has ended already is ignored
+ * (effect NONE), for the two may cross. */
+struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *event);
+
+/* Gives the next plan, valid until the next feed of STEP_DONE; its blocks are allocated. NULL:
+ * nothing to run now (see ryz_core_wake_ns). After a plan the driver must feed STEP_DONE, then a
+ * TOKEN for each item with `samples`, before it asks again; CANCELs may come in between. */
+const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns);
+/* When to ask again although no event came; RYZ_TIME_NEVER: no need. */
+int64_t ryz_core_wake_ns(const struct ryz_core *core);
+
+/* Block ids of a slot in position order, borrowed until the next call; count may be 0. */
+const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count);
+
+/* Digest of every decision so far (plans, rejections, preemptions): equal digests mean equal
+ * schedules. */
+uint64_t ryz_core_digest(const struct ryz_core *core);
+struct ryz_core_stats ryz_core_stats(const struct ryz_core *core);
+
+#endif

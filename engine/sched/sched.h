@@ -1,0 +1,109 @@
+/*
+ * sched.h - one scheduling decision as a pure function: view in, plan out.
+ *
+ * The live engine, the simulator and the replay tool all reach a policy through core.h; none has a
+ * scheduler of its own. A step takes no lock, allocates nothing, asks no clock and does no I/O, so
+ * the same view gives the same plan on every machine. Requests have no prefill or decode phase: a
+ * request with T tokens (prompt and output so far) of which C are in the KV cache wants T - C more
+ * computed; 1 is a decode, more is a prefill chunk (after vLLM's scheduler).
+ */
+#ifndef RYZ_SCHED_SCHED_H
+#define RYZ_SCHED_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RYZ_BATCH_MAX 256u /* hard limit of requests in one step */
+
+/* What a policy may know of one request. Lengths in tokens, times in ns. */
+struct ryz_request_view {
+    uint64_t id;
+    int64_t arrived_ns;
+    int64_t deadline_ns;      /* RYZ_TIME_NEVER: none */
+    uint32_t slot;            /* place in the core, see core.h */
+    uint32_t prompt_tokens;   /* whole prompt */
+    uint32_t decoded_tokens;  /* output so far */
+    uint32_t computed_tokens; /* of prompt + decoded, now in the KV cache */
+    uint32_t kv_blocks;       /* blocks held now */
+    uint16_t tenant;
+    uint8_t priority; /* 0 is the most urgent */
+    bool running;     /* holds KV blocks */
+};
+
+/* Shape of a step: the only input of a cost source. */
+struct ryz_batch_shape {
+    uint32_t prefill_tokens;  /* tokens of chunks longer than one */
+    uint32_t decode_requests; /* requests that compute exactly one token */
+    uint64_t context_tokens;  /* sum over computed tokens of the KV length each attends to */
+};
+
+/* Predicts a step's duration. The engine plugs in its online fit (what the policy BELIEVES), the
+ * simulator's world charges from another one (what a step COSTS). */
+struct ryz_cost_source {
+    int64_t (*step_ns)(const void *context, const struct ryz_batch_shape *shape);
+    const void *context;
+};
+
+struct ryz_sched_limits {
+    uint32_t batch_requests_max; /* 1 .. RYZ_BATCH_MAX */
+    uint32_t batch_tokens_max;   /* prefill + decode tokens in one step */
+    uint32_t prefill_chunk_max;  /* tokens of one request in one step */
+    uint32_t kv_block_tokens;    /* tokens in a KV block */
+    uint32_t kv_blocks;          /* blocks in the pool */
+    uint32_t queue_requests_max; /* waiting requests; an arrival beyond is rejected */
+    uint32_t context_tokens_max; /* prompt + output of one request */
+    int64_t step_ns_max;         /* believed length of a step that prefill chunks must keep;
+                                    RYZ_TIME_NEVER: no such limit */
+};
+
+struct ryz_sched_view {
+    int64_t now_ns;
+    const struct ryz_request_view *requests; /* running first, then waiting; each by arrival,
+                                                preempted requests at the head of the waiting */
+    uint32_t request_count;
+    uint32_t running_count;
+    uint32_t kv_blocks_free;
+    struct ryz_sched_limits limits;
+    struct ryz_cost_source cost; /* what the policy believes a step costs */
+};
+
+enum ryz_action { RYZ_ACT_RUN, RYZ_ACT_PREEMPT };
+
+struct ryz_plan_item {
+    uint64_t request_id;
+    uint32_t view_index;     /* into view.requests */
+    uint32_t slot;           /* place in the core */
+    uint32_t tokens;         /* RUN: tokens to compute, >= 1; PREEMPT: 0 */
+    uint32_t first_position; /* position of the first of them, = computed_tokens */
+    enum ryz_action action;
+    bool samples; /* RUN: the last of them is the newest token, so logits are wanted */
+};
+
+/* Preemptions come first: their blocks may serve the items after them. */
+struct ryz_sched_plan {
+    struct ryz_plan_item items[2 * RYZ_BATCH_MAX];
+    uint32_t item_count;
+    uint32_t run_count; /* items with RYZ_ACT_RUN */
+    struct ryz_batch_shape shape;
+    int64_t wake_ns; /* RYZ_TIME_NEVER: ask again after the next event; else also at this time */
+};
+
+/* A policy is a const table; its tunables are data, its memory is the view. */
+struct ryz_sched_policy {
+    const char *name; /* as scenarios spell it, e.g. "fcfs" */
+    void (*step)(const void *tunables, const struct ryz_sched_view *view,
+                 struct ryz_sched_plan *plan);
+    const void *tunables;
+};
+
+/* NULL for an unknown name. */
+const struct ryz_sched_policy *ryz_sched_policy_find(const char *name);
+/* Name of the i-th policy, NULL past the end. */
+const char *ryz_sched_policy_name(uint32_t i);
+
+/* Runs the policy, then checks the plan against the view (token and request budget, blocks needed
+ * against blocks free plus freed, each request at most once); a bad plan is a bug and aborts. */
+void ryz_sched_step(const struct ryz_sched_policy *policy, const struct ryz_sched_view *view,
+                    struct ryz_sched_plan *plan);
+
+#endif

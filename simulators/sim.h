@@ -1,0 +1,65 @@
+/*
+ * sim.h - a serving engine in virtual time: the real scheduler core, a world that charges for
+ * steps.
+ *
+ * The driver is event-driven so that closed loops work: a callback may submit more requests. Output
+ * lengths are known to the world, never to the policy (it sees output_tokens_max only).
+ */
+#ifndef RYZ_SIMULATORS_SIM_H
+#define RYZ_SIMULATORS_SIM_H
+
+#include "engine/base/fault.h"
+#include "engine/sched/core.h"
+
+struct ryz_sim_request {
+    uint64_t id;
+    int64_t at_ns;       /* arrival, virtual; >= the present time when submitted */
+    int64_t deadline_ns; /* RYZ_TIME_NEVER: none */
+    int64_t timeout_ns;  /* cancelled if unfinished after this; RYZ_TIME_NEVER: none */
+    uint32_t prompt_tokens;
+    uint32_t output_tokens;     /* what the world will generate */
+    uint32_t output_tokens_max; /* what the request asked for */
+    uint16_t tenant;
+    uint8_t priority;
+};
+
+/* One executed step. */
+struct ryz_sim_step {
+    int64_t t_ns, duration_ns;
+    struct ryz_batch_shape shape;
+    uint32_t run_count;
+    struct ryz_core_stats stats;
+};
+
+struct ryz_sim_callbacks {
+    void *context;
+    void (*admitted)(void *context, uint64_t id, int64_t now_ns);
+    void (*token)(void *context, uint64_t id, int64_t now_ns);
+    /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT. */
+    void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status);
+    void (*step)(void *context, const struct ryz_sim_step *step);
+}; /* each may be NULL; `done` and `admitted` may call ryz_sim_submit */
+
+struct ryz_sim_config {
+    struct ryz_core_config core;
+    struct ryz_cost_source world; /* what a step costs; borrowed */
+    double noise_cv;              /* log-normal noise on each step's cost, 0: none */
+    uint64_t seed;
+    struct ryz_faults *faults; /* may be NULL; engine.* delays and errors, kv.alloc */
+};
+
+struct ryz_sim;
+
+RYZ_MUST_USE enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
+                                          const struct ryz_sim_callbacks *callbacks,
+                                          struct ryz_sim **sim, struct ryz_error *error);
+void ryz_sim_close(struct ryz_sim *sim);
+/* Adds an arrival. */
+RYZ_MUST_USE enum ryz_status
+ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request *request, struct ryz_error *error);
+/* Runs until nothing is left to do or virtual time reaches until_ns. */
+void ryz_sim_run(struct ryz_sim *sim, int64_t until_ns);
+int64_t ryz_sim_now_ns(const struct ryz_sim *sim);
+const struct ryz_core *ryz_sim_core(const struct ryz_sim *sim);
+
+#endif
