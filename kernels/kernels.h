@@ -2,10 +2,10 @@
  * kernels.h - the arithmetic of the engine: one table of functions per instruction set.
  *
  * Includes nothing of the project and knows nothing of models, threads or requests: a caller splits
- * the work (rows, heads, tokens) and calls from as many threads as it likes; every function is pure.
- * The idea to know: ORDER. For one instruction set each output element is reduced in an order that
- * depends on the element alone, never on how many tokens or rows a call covers, so a request gets
- * the same bytes alone and in any batch. All tables keep this promise; across tables only a
+ * the work (rows, heads, tokens) and calls from as many threads as it likes; every function is
+ * pure. The idea to know: ORDER. For one instruction set each output element is reduced in an order
+ * that depends on the element alone, never on how many tokens or rows a call covers, so a request
+ * gets the same bytes alone and in any batch. All tables keep this promise; across tables only a
  * tolerance holds (tests/unit/kernels).
  *
  * Letters: M tokens of a call, N output features (weight rows), K input features.
@@ -51,10 +51,10 @@ struct ryz_matrix {
 
 /* Paged attention of one head group for one query token, see ryz_kernels.attention. */
 struct ryz_attention {
-    const float *q;              /* (n_heads, head_dim) of one token, already rotated */
-    float *out;                  /* (n_heads, head_dim) */
-    const uint16_t *k_pool;      /* BF16 (n_blocks, block_tokens, n_kv_heads, head_dim), one layer */
-    const uint16_t *v_pool;      /* as k_pool */
+    const float *q;         /* (n_heads, head_dim) of one token, already rotated */
+    float *out;             /* (n_heads, head_dim) */
+    const uint16_t *k_pool; /* BF16 (n_blocks, block_tokens, n_kv_heads, head_dim), one layer */
+    const uint16_t *v_pool; /* as k_pool */
     const uint32_t *block_table; /* block ids of the sequence, in order */
     float *scratch;              /* context_tokens floats, private to the caller */
     uint32_t context_tokens;     /* positions 0 .. context_tokens - 1 are attended to */
@@ -64,6 +64,8 @@ struct ryz_attention {
     uint32_t head_dim;
     uint32_t head_first, head_end; /* the heads this call computes */
     float scale;                   /* multiplies q . k, usually 1 / sqrt(head_dim) */
+    bool kv_f32;                   /* pools hold F32: for comparisons with other engines; the
+                                    * reference is the only table that reads it */
 };
 
 struct ryz_kernels {
@@ -90,8 +92,9 @@ struct ryz_kernels {
     void (*add)(float *x, const float *y, size_t count);
     /* BF16 stores for the KV cache, round to nearest even. */
     void (*store_bf16)(uint16_t *dst, const float *src, size_t count);
-    /* Softmax attention of one token over a paged BF16 KV cache, for heads [head_first, head_end).
-     * Positions are reduced in ascending order, so the result depends on the context alone. */
+    /* Softmax attention of one token over a paged KV cache, for heads [head_first, head_end).
+     * Positions are reduced in ascending order, so the result depends on the context alone. The
+     * fast tables expect BF16 pools (kv_f32 false). */
     void (*attention)(const struct ryz_attention *a);
 };
 

@@ -1,0 +1,10 @@
+/*
+ * activation_avx2.c - element-wise operations in AVX2: the body over two ymm a vector.
+ */
+#include "kernels/x86/v16_avx2.h"
+#include "kernels/x86/x86.h"
+
+/* After the vectors it is written over. */
+#include "kernels/x86/v16_math.h"
+
+#include "kernels/x86/activation_body.h"

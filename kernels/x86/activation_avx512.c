@@ -1,0 +1,10 @@
+/*
+ * activation_avx512.c - element-wise operations in AVX-512: the body over one zmm a vector.
+ */
+#include "kernels/x86/v16_avx512.h"
+#include "kernels/x86/x86.h"
+
+/* After the vectors it is written over. */
+#include "kernels/x86/v16_math.h"
+
+#include "kernels/x86/activation_body.h"
