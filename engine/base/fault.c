@@ -146,6 +146,22 @@ bool ryz_fault_hit(struct ryz_faults *faults, enum ryz_fault_point point, int64_
     return false;
 }
 
+uint32_t ryz_fault_share(const struct ryz_faults *faults, enum ryz_fault_point point,
+                         int64_t now_ns, int64_t *until_ns)
+{
+    int64_t next = RYZ_TIME_NEVER;
+    uint32_t spared = 1000;
+    for (uint32_t i = 0; faults != NULL && i < faults->count; i++) {
+        const struct ryz_fault *f = &faults->armed[i].fault;
+        if (f->point != point || f->action != RYZ_FAULT_FAIL || now_ns >= f->until_ns) continue;
+        int64_t edge = now_ns < f->at_ns ? f->at_ns : f->until_ns;
+        if (edge < next) next = edge;
+        if (now_ns >= f->at_ns) spared = spared * (1000 - f->permille) / 1000;
+    }
+    if (until_ns != NULL) *until_ns = next;
+    return 1000 - spared;
+}
+
 uint64_t ryz_fault_hits(const struct ryz_faults *faults, uint32_t i)
 {
     return i < faults->count ? ryz_load_relaxed(&faults->armed[i].hits) : 0;
