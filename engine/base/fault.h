@@ -70,10 +70,10 @@ void ryz_faults_close(struct ryz_faults *faults);
  * this point, in the order of the plan up to the first that hits. */
 bool ryz_fault_hit(struct ryz_faults *faults, enum ryz_fault_point point, int64_t now_ns,
                    const struct ryz_fault **fault);
-/* Share of the operations at `point` that are to fail at now_ns, in permille, without a draw: for an
- * owner that draws for itself and must know when the share changes, such as the scheduler core with
- * kv.alloc. Faults that overlap combine like independent ones. *until_ns (may be NULL) gets the
- * next change, RYZ_TIME_NEVER if there is none. `faults` may be NULL. */
+/* Share of the operations at `point` that are to fail at now_ns, in permille, without a draw: for
+ * an owner that draws for itself and must know when the share changes, such as the scheduler core
+ * with kv.alloc. Faults that overlap combine like independent ones. *until_ns (may be NULL) gets
+ * the next change, RYZ_TIME_NEVER if there is none. `faults` may be NULL. */
 uint32_t ryz_fault_share(const struct ryz_faults *faults, enum ryz_fault_point point,
                          int64_t now_ns, int64_t *until_ns);
 /* How often fault i of the plan was hit so far. */
