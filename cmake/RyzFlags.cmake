@@ -38,6 +38,8 @@ function(ryz_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ryz_flags ${ARG_DEPENDS})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
   target_compile_definitions(${name} PRIVATE RYZ_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   if(NOT ARG_PLAIN)
     # Criterion's macros define the test functions without prototypes.

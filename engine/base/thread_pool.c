@@ -18,6 +18,7 @@
 #include "engine/base/atomic.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,4 +237,12 @@ void ryz_thread_pool_run(struct ryz_thread_pool *pool, size_t count, size_t grai
     publish_job(pool);
     run_slice(pool, 0);
     await_slices(pool);
+}
+
+uint32_t ryz_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? (uint32_t)count : 1;
 }

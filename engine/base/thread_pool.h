@@ -23,6 +23,9 @@ RYZ_MUST_USE enum ryz_status ryz_thread_pool_open(uint32_t threads, struct ryz_t
                                                   struct ryz_error *error);
 /* Stops and joins the workers; NULL is allowed. */
 void ryz_thread_pool_close(struct ryz_thread_pool *pool);
+/* Processors this process may run on (its affinity mask), at least 1. */
+uint32_t ryz_cpu_count(void);
+
 uint32_t ryz_thread_pool_threads(const struct ryz_thread_pool *pool);
 
 /* Runs `task` over [0, count) cut into one contiguous slice a worker, each slice but the last a

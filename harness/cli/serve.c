@@ -1,0 +1,276 @@
+/*
+ * serve.c - `ryz serve`: one model, one engine, one HTTP server, until SIGTERM or SIGINT.
+ *
+ * SIGTERM drains: new requests get 503, those inside finish (or the drain time ends), then exit 0.
+ */
+#include "engine/api/control.h"
+#include "engine/api/server.h"
+#include "engine/base/atomic.h"
+#include "engine/obs/otlp.h"
+#include "harness/cli/commands.h"
+#include "harness/cli/options.h"
+#include "harness/drive/real_clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct serve_options {
+    const char *model, *host, *quant, *isa, *policy, *control, *otlp, *name, *log_level;
+    uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
+    uint32_t connections, drain_s;
+    uint64_t kv_bytes, seed;
+};
+
+/* Everything that is open, in the order of opening. */
+struct serve {
+    struct ryz_clock monotonic, wall;
+    struct ryz_logger logger;
+    struct ryz_metrics *metrics;
+    struct ryz_otlp *otlp;
+    struct ryz_engine *engine;
+    struct ryz_server *server;
+    _Atomic(struct ryz_control *) control; /* observers may run before it is open */
+};
+
+static void write_log_line(void *context, enum ryz_log_level level, const char *line, size_t length)
+{
+    (void)context;
+    (void)level;
+    /* One write call a line, so that lines of several threads do not mix. */
+    char buffer[4096];
+    if (length > sizeof buffer - 1) length = sizeof buffer - 1;
+    memcpy(buffer, line, length);
+    buffer[length] = '\n';
+    ssize_t written = write(STDERR_FILENO, buffer, length + 1);
+    (void)written; /* a closed stderr must not end the server */
+}
+
+static void on_step(void *context, const struct ryz_step_record *step)
+{
+    struct serve *serve = context;
+    struct ryz_control *control = ryz_load_acquire(&serve->control);
+    if (control != NULL) ryz_control_step(control, step);
+}
+
+static void on_span(void *context, const struct ryz_span *span)
+{
+    struct serve *serve = context;
+    struct ryz_control *control = ryz_load_acquire(&serve->control);
+    if (control != NULL) ryz_control_span(control, span);
+    if (serve->otlp != NULL) ryz_otlp_emit(serve->otlp, span);
+}
+
+static bool parse_level(const char *text, enum ryz_log_level *level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *level = (enum ryz_log_level)i;
+            return true;
+        }
+    }
+    (void)fprintf(stderr, "ryz: --log-level is debug, info, warn or error, not \"%s\"\n", text);
+    return false;
+}
+
+static enum ryz_status open_engine(struct serve *serve, const struct serve_options *o,
+                                   struct ryz_error *error)
+{
+    struct ryz_engine_options options = {
+        .model_path = o->model,
+        .quant = o->quant,
+        .backend = "cpu",
+        .isa = o->isa,
+        .threads = o->threads != 0 ? o->threads : ryz_cpu_count(),
+        .policy = o->policy,
+        .limits = {.batch_requests_max = o->max_batch,
+                   .batch_tokens_max = o->max_batch_tokens,
+                   .prefill_chunk_max = o->prefill_chunk,
+                   .kv_block_tokens = 16,
+                   .queue_requests_max = o->max_queue,
+                   .context_tokens_max = o->context,
+                   .step_ns_max = RYZ_TIME_NEVER},
+        .kv_bytes = o->kv_bytes,
+        .seed = o->seed,
+        .clock = &serve->monotonic,
+        .observer = {.context = serve, .step = on_step, .span = on_span},
+        .metrics = serve->metrics,
+        .logger = &serve->logger,
+    };
+    return ryz_engine_open(&options, &serve->engine, error);
+}
+
+static enum ryz_status open_server(struct serve *serve, const struct serve_options *o,
+                                   struct ryz_error *error)
+{
+    const struct ryz_model_info *info = ryz_model_info(ryz_engine_model(serve->engine));
+    struct ryz_server_options options = {
+        .host = o->host,
+        .port = (uint16_t)o->port,
+        .model_name = o->name != NULL ? o->name : info->name,
+        .engine = serve->engine,
+        .metrics = serve->metrics,
+        .logger = &serve->logger,
+        .clock = &serve->monotonic,
+        .wall = &serve->wall,
+        .spans = {.emit = on_span, .context = serve},
+        .connections_max = o->connections,
+        .body_bytes_max = (size_t)16 << 20,
+        .seed = o->seed,
+    };
+    enum ryz_status status = ryz_server_open(&options, &serve->server, error);
+    if (status != RYZ_OK || o->control == NULL) return status;
+    struct ryz_control_options control_options = {.path = o->control,
+                                                  .engine = serve->engine,
+                                                  .server = serve->server,
+                                                  .clock = &serve->monotonic,
+                                                  .records_max = 1u << 16};
+    struct ryz_control *control = NULL;
+    status = ryz_control_open(&control_options, &control, error);
+    if (status == RYZ_OK) ryz_store_release(&serve->control, control);
+    return status;
+}
+
+static enum ryz_status open_all(struct serve *serve, const struct serve_options *o,
+                                struct ryz_error *error)
+{
+    enum ryz_status status = ryz_metrics_open(&serve->metrics, error);
+    if (status == RYZ_OK && o->otlp != NULL) {
+        struct ryz_otlp_options options = {.url = o->otlp,
+                                           .service_name = "ryz",
+                                           .clock = &serve->monotonic,
+                                           .wall_offset_ns = ryz_clock_now_ns(&serve->wall) -
+                                                             ryz_clock_now_ns(&serve->monotonic)};
+        status = ryz_otlp_open(&options, &serve->otlp, error);
+    }
+    if (status == RYZ_OK) status = open_engine(serve, o, error);
+    if (status == RYZ_OK) status = open_server(serve, o, error);
+    return status;
+}
+
+/* The observers use `control` and `otlp`, so the engine goes before them. */
+static void close_all(struct serve *serve, int64_t drain_until_ns)
+{
+    if (serve->server != NULL) ryz_server_close(serve->server, drain_until_ns);
+    ryz_engine_close(serve->engine);
+    struct ryz_control *control = ryz_load_acquire(&serve->control);
+    if (control != NULL) ryz_control_close(control);
+    if (serve->otlp != NULL) ryz_otlp_close(serve->otlp);
+    ryz_metrics_close(serve->metrics);
+}
+
+static void announce(const struct serve *serve, const struct serve_options *o)
+{
+    const struct ryz_model_info *info = ryz_model_info(ryz_engine_model(serve->engine));
+    (void)fprintf(stderr, "ryz: serving %s (%s, %.1f M parameters) on http://%s:%u\n", info->name,
+                  info->weight_type, (double)info->n_params / 1e6, o->host,
+                  (unsigned)ryz_server_port(serve->server));
+    RYZ_LOG(&serve->logger, RYZ_LOG_INFO, "server.ready", NULL,
+            RYZ_U64("port", ryz_server_port(serve->server)), RYZ_STR("model", info->name),
+            RYZ_STR("weights", info->weight_type));
+}
+
+/* Waits for SIGTERM or SIGINT, which are blocked in every thread. */
+static void wait_for_signal(const sigset_t *signals)
+{
+    int signal_number = 0;
+    while (sigwait(signals, &signal_number) != 0) {
+    }
+}
+
+/* Lets what is inside end; a second signal or the drain time cuts it short. */
+static void drain(struct serve *serve, const sigset_t *signals, uint32_t drain_s)
+{
+    ryz_server_drain(serve->server);
+    ryz_engine_drain(serve->engine);
+    RYZ_LOG(&serve->logger, RYZ_LOG_INFO, "server.draining", NULL,
+            RYZ_U64("active", ryz_engine_active(serve->engine)));
+    int64_t end = ryz_clock_now_ns(&serve->monotonic) + (int64_t)drain_s * RYZ_NS_PER_S;
+    const struct timespec pause = {.tv_nsec = 20 * RYZ_NS_PER_MS};
+    while (ryz_server_active(serve->server) > 0 && ryz_clock_now_ns(&serve->monotonic) < end) {
+        if (sigtimedwait(signals, NULL, &pause) > 0) break;
+    }
+}
+
+static int serve_until_signal(const struct serve_options *o)
+{
+    struct serve serve = {.monotonic = ryz_real_clock_monotonic(), .wall = ryz_real_clock_wall()};
+    serve.logger = (struct ryz_logger){.write = write_log_line, .wall = &serve.wall};
+    if (!parse_level(o->log_level, &serve.logger.level)) return RYZ_EXIT_USAGE;
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    struct ryz_error error = {0};
+    if (open_all(&serve, o, &error) != RYZ_OK) {
+        (void)fprintf(stderr, "ryz: %s\n", error.text);
+        close_all(&serve, 0);
+        return RYZ_EXIT_COULD_NOT;
+    }
+    announce(&serve, o);
+    wait_for_signal(&signals);
+    drain(&serve, &signals, o->drain_s);
+    close_all(&serve, 0);
+    return RYZ_EXIT_MET;
+}
+
+int ryz_command_serve(int argc, char **argv)
+{
+    struct serve_options o = {.host = "127.0.0.1",
+                              .model = "models/ryz-tiny.gguf",
+                              .port = 8080,
+                              .quant = "as_is",
+                              .isa = "auto",
+                              .policy = "fcfs",
+                              .log_level = "info",
+                              .max_batch = 16,
+                              .max_batch_tokens = 512,
+                              .prefill_chunk = 256,
+                              .max_queue = 256,
+                              .connections = 1024,
+                              .drain_s = 30,
+                              .kv_bytes = UINT64_C(256) << 20,
+                              .seed = 1};
+    const struct ryz_option options[] = {
+        {"model", RYZ_OPTION_TEXT, &o.model, "FILE", "GGUF file (models/ryz-tiny.gguf)"},
+        {"host", RYZ_OPTION_TEXT, &o.host, "ADDRESS", "address to listen on (127.0.0.1)"},
+        {"port", RYZ_OPTION_U32, &o.port, "N", "port, 0: any free one (8080)"},
+        {"name", RYZ_OPTION_TEXT, &o.name, "NAME", "model name to answer to (the file's own)"},
+        {"quant", RYZ_OPTION_TEXT, &o.quant, "TYPE", "as_is f32 f16 bf16 q8_0 q4_0 q4_1 (as_is)"},
+        {"threads", RYZ_OPTION_U32, &o.threads, "N", "threads of the forward pass (all cores)"},
+        {"isa", RYZ_OPTION_TEXT, &o.isa, "NAME", "auto ref avx2 avx512 (auto)"},
+        {"scheduler", RYZ_OPTION_TEXT, &o.policy, "NAME", "scheduling policy (fcfs)"},
+        {"max-batch", RYZ_OPTION_U32, &o.max_batch, "N", "requests in one step (16)"},
+        {"max-batch-tokens", RYZ_OPTION_U32, &o.max_batch_tokens, "N", "tokens in one step (512)"},
+        {"prefill-chunk", RYZ_OPTION_U32, &o.prefill_chunk, "N", "prompt tokens in one step (256)"},
+        {"max-queue", RYZ_OPTION_U32, &o.max_queue, "N", "waiting requests before 429 (256)"},
+        {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},
+        {"kv", RYZ_OPTION_BYTES, &o.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
+        {"connections", RYZ_OPTION_U32, &o.connections, "N", "open connections (1024)"},
+        {"control", RYZ_OPTION_TEXT, &o.control, "PATH",
+         "Unix socket for fault plans and records (off)"},
+        {"otlp", RYZ_OPTION_TEXT, &o.otlp, "URL", "export spans, e.g. http://host:4318 (off)"},
+        {"seed", RYZ_OPTION_U64, &o.seed, "N", "seed of trace ids and fault draws (1)"},
+        {"log-level", RYZ_OPTION_TEXT, &o.log_level, "LEVEL", "debug info warn error (info)"},
+        {"drain", RYZ_OPTION_U32, &o.drain_s, "SECONDS", "time to finish after SIGTERM (30)"},
+    };
+    const struct ryz_command_line line = {
+        .usage = "ryz serve [--model FILE] [--port N] [options]",
+        .about = "Serves a model over HTTP: /v1/completions, /v1/chat/completions, /v1/models,\n"
+                 "/healthz, /metrics. SIGTERM drains and ends.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0]};
+    enum ryz_status status = ryz_options_parse(&line, argc, argv, NULL, NULL);
+    if (status != RYZ_OK) return status == RYZ_CANCELLED ? RYZ_EXIT_MET : RYZ_EXIT_USAGE;
+    if (o.port > UINT16_MAX) {
+        (void)fputs("ryz: --port is at most 65535\n", stderr);
+        return RYZ_EXIT_USAGE;
+    }
+    return serve_until_signal(&o);
+}
