@@ -28,7 +28,8 @@ enum ryz_event_kind {
     RYZ_EV_FAULT      /* KV allocations fail with `permille` from now on; 0 ends it */
 };
 
-/* 64 bytes, also the record of the event log; unused fields are 0. */
+/* 64 bytes, also the record of the event log; unused fields are 0. In LIMITS a 0 keeps that limit.
+ */
 struct ryz_event {
     int64_t t_ns; /* never decreases */
     uint64_t request_id;
@@ -79,9 +80,9 @@ struct ryz_core_stats {
     uint64_t arrived, rejected, finished, cancelled, preempted;
     uint64_t steps, failed_steps;
     uint64_t prompt_tokens_computed; /* recomputation included */
-    uint64_t tokens_recomputed;      /* computed again after a preemption */
-    uint64_t tokens_decoded;
-    uint64_t kv_alloc_failures; /* injected */
+    uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */
+    uint64_t tokens_decoded;         /* TOKEN events applied */
+    uint64_t kv_alloc_failures;      /* injected */
 };
 
 struct ryz_core; /* opaque */
@@ -94,12 +95,15 @@ uint32_t ryz_core_slot_count(const struct ryz_core *core);
 
 /* Applies one event. A late t_ns, an unknown slot or a TOKEN for a request that was not in the last
  * plan is a bug of the driver and aborts. CANCEL of a request that has ended already is ignored
- * (effect NONE), for the two may cross. */
+ * (effect NONE), for the two may cross; so is the TOKEN of one that was cancelled after its plan.
+ * PLAN is not fed: ryz_core_next writes it. */
 struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *event);
 
-/* Gives the next plan, valid until the next feed of STEP_DONE; its blocks are allocated. NULL:
+/* Gives the next plan, valid until the next call; its blocks are allocated. NULL:
  * nothing to run now (see ryz_core_wake_ns). After a plan the driver must feed STEP_DONE, then a
- * TOKEN for each item with `samples`, before it asks again; CANCELs may come in between. */
+ * TOKEN for each item with `samples`, before it asks again; CANCELs may come in between. After a
+ * failed STEP_DONE no TOKEN is due, and a request that is not cancelled is planned again. Items
+ * whose blocks an injected fault withheld are left out; a plan always runs at least one request. */
 const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns);
 /* When to ask again although no event came; RYZ_TIME_NEVER: no need. */
 int64_t ryz_core_wake_ns(const struct ryz_core *core);

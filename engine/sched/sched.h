@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RYZ_BATCH_MAX 256u /* hard limit of requests in one step */
+#define RYZ_BATCH_MAX 256u                 /* hard limit of requests in one step */
+#define RYZ_VIEW_MAX  (2u * RYZ_BATCH_MAX) /* requests in a view: running, then a window */
 
 /* What a policy may know of one request. Lengths in tokens, times in ns. */
 struct ryz_request_view {
@@ -37,6 +38,19 @@ struct ryz_batch_shape {
     uint64_t context_tokens;  /* sum over computed tokens of the KV length each attends to */
 };
 
+/* Adds `tokens` (>= 1) of one request from position `first` on: the j-th attends to first + j + 1
+ * positions. */
+static inline void ryz_batch_shape_add(struct ryz_batch_shape *shape, uint32_t first,
+                                       uint32_t tokens)
+{
+    uint64_t n = tokens;
+    if (tokens > 1)
+        shape->prefill_tokens += tokens;
+    else
+        shape->decode_requests++;
+    shape->context_tokens += n * first + n * (n + 1) / 2;
+}
+
 /* Predicts a step's duration. The engine plugs in its online fit (what the policy BELIEVES), the
  * simulator's world charges from another one (what a step COSTS). */
 struct ryz_cost_source {
@@ -56,11 +70,13 @@ struct ryz_sched_limits {
                                     RYZ_TIME_NEVER: no such limit */
 };
 
+/* The running requests and a window on the waiting ones: those that this step could start, so that
+ * a step costs the same behind a queue of ten and of ten thousand. */
 struct ryz_sched_view {
     int64_t now_ns;
-    const struct ryz_request_view *requests; /* running first, then waiting; each by arrival,
-                                                preempted requests at the head of the waiting */
-    uint32_t request_count;
+    const struct ryz_request_view *requests; /* running first, then waiting; each by arrival, so
+                                                preempted requests lead the waiting */
+    uint32_t request_count;                  /* <= RYZ_VIEW_MAX */
     uint32_t running_count;
     uint32_t kv_blocks_free;
     struct ryz_sched_limits limits;
@@ -91,9 +107,14 @@ struct ryz_sched_plan {
 /* A policy is a const table; its tunables are data, its memory is the view. */
 struct ryz_sched_policy {
     const char *name; /* as scenarios spell it, e.g. "fcfs" */
+    /* Fills items, item_count and wake_ns of a plan that is empty and never to be woken;
+     * ryz_sched_step adds run_count and shape. */
     void (*step)(const void *tunables, const struct ryz_sched_view *view,
                  struct ryz_sched_plan *plan);
     const void *tunables;
+    bool displaces; /* preempts for the sake of waiting requests, so its view shows
+                       batch_requests_max of them even when every place is taken; otherwise
+                       as many as there are places */
 };
 
 /* NULL for an unknown name. */
@@ -101,8 +122,9 @@ const struct ryz_sched_policy *ryz_sched_policy_find(const char *name);
 /* Name of the i-th policy, NULL past the end. */
 const char *ryz_sched_policy_name(uint32_t i);
 
-/* Runs the policy, then checks the plan against the view (token and request budget, blocks needed
- * against blocks free plus freed, each request at most once); a bad plan is a bug and aborts. */
+/* Runs the policy, counts the plan's runs and shape, then checks it against the view (token and
+ * request budget, blocks needed against blocks free plus freed, each request at most once); a bad
+ * plan is a bug and aborts. */
 void ryz_sched_step(const struct ryz_sched_policy *policy, const struct ryz_sched_view *view,
                     struct ryz_sched_plan *plan);
 

@@ -1,0 +1,266 @@
+/*
+ * core.c - opens a core and applies events to it.
+ *
+ * Leaves to others: refusing impossible events (core_check.c), planning (core_plan.c), order and
+ * places (request_table.c), blocks (kv_ledger.c). The one idea: nothing is read here but the state
+ * and the event, so the same events give the same state on every machine.
+ */
+#include "engine/sched/core.h"
+
+#include "engine/base/assert.h"
+#include "engine/base/clock.h"
+#include "engine/base/hash.h"
+#include "engine/base/size.h"
+#include "engine/sched/core_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error)
+{
+    const struct ryz_sched_limits *limits = &core->limits;
+    uint32_t pool_tokens = limits->kv_blocks * limits->kv_block_tokens; /* checked before */
+    uint32_t longest = ryz_min_u32(limits->context_tokens_max, pool_tokens);
+    enum ryz_status status = ryz_kv_ledger_open(limits->kv_blocks, &core->ledger, error);
+    if (status != RYZ_OK) return status;
+    return ryz_request_table_open(&core->table,
+                                  limits->queue_requests_max + limits->batch_requests_max,
+                                  ryz_ceil_div_u32(longest, limits->kv_block_tokens), error);
+}
+
+enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_core **out,
+                              struct ryz_error *error)
+{
+    *out = NULL;
+    const char *fault = ryz_core_limits_fault(&config->limits);
+    if (fault != NULL) return ryz_fail(error, RYZ_INVALID, "scheduler limits: %s", fault);
+    const struct ryz_sched_policy *policy =
+        config->policy == NULL ? NULL : ryz_sched_policy_find(config->policy);
+    if (policy == NULL)
+        return ryz_fail(error, RYZ_INVALID, "no scheduler is called \"%s\"; there is \"%s\"",
+                        config->policy == NULL ? "" : config->policy, ryz_sched_policy_name(0));
+    struct ryz_core *core = calloc(1, sizeof *core);
+    if (core == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a scheduler core");
+    core->limits = config->limits;
+    core->policy = policy;
+    core->seed = config->seed;
+    core->log = config->log;
+    core->log_context = config->log_context;
+    core->last_ns = RYZ_TIME_NONE;
+    core->wake_ns = RYZ_TIME_NEVER;
+    ryz_step_cost_init(&core->cost);
+    enum ryz_status status = open_parts(core, error);
+    if (status != RYZ_OK) {
+        ryz_core_close(core);
+        return status;
+    }
+    *out = core;
+    return RYZ_OK;
+}
+
+void ryz_core_close(struct ryz_core *core)
+{
+    if (core == NULL) return;
+    ryz_request_table_close(&core->table);
+    ryz_kv_ledger_close(core->ledger);
+    free(core);
+}
+
+uint32_t ryz_core_slot_count(const struct ryz_core *core)
+{
+    return core->table.slot_count;
+}
+
+void ryz_core_release_blocks(struct ryz_core *core, uint32_t slot)
+{
+    struct ryz_request *request = &core->table.requests[slot];
+    if (request->state != RYZ_SLOT_RUNNING) {
+        RYZ_ASSERT(request->view.kv_blocks == 0);
+        return;
+    }
+    ryz_kv_ledger_release_all(core->ledger, ryz_request_table_blocks(&core->table, slot),
+                              request->view.kv_blocks);
+    request->view.kv_blocks = 0;
+}
+
+void ryz_core_note_decision(struct ryz_core *core, const void *data, size_t size)
+{
+    core->digest = ryz_hash64_extend(core->digest, data, size);
+}
+
+/* A request leaves: blocks, block table and slot are free again. */
+static void end_request(struct ryz_core *core, uint32_t slot)
+{
+    if (core->table.requests[slot].token_due) {
+        RYZ_ASSERT(core->tokens_due > 0);
+        core->tokens_due--;
+    }
+    ryz_core_release_blocks(core, slot);
+    ryz_request_table_end(&core->table, slot);
+}
+
+/* Whether an arrival is turned away, and why; NONE: it is not. */
+static enum ryz_effect_kind refusal(const struct ryz_core *core, const struct ryz_event *event)
+{
+    const struct ryz_sched_limits *limits = &core->limits;
+    uint64_t tokens = (uint64_t)event->prompt_tokens + event->output_tokens_max;
+    uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
+    if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;
+    if (core->table.waiting_count >= limits->queue_requests_max || core->table.free_slot_count == 0)
+        return RYZ_EFFECT_REJECTED_FULL;
+    return RYZ_EFFECT_NONE;
+}
+
+static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
+{
+    enum ryz_effect_kind refused = refusal(core, event);
+    core->stats.arrived++;
+    if (refused != RYZ_EFFECT_NONE) {
+        uint64_t decision[2] = {event->request_id, refused};
+        ryz_core_note_decision(core, decision, sizeof decision);
+        core->stats.rejected++;
+        return (struct ryz_effect){.kind = refused, .slot = RYZ_SLOT_NONE};
+    }
+    uint32_t slot = ryz_request_table_arrive(&core->table);
+    RYZ_ASSERT(slot != RYZ_SLOT_NONE);
+    struct ryz_request *request = &core->table.requests[slot];
+    request->output_tokens_max = event->output_tokens_max;
+    request->view.id = event->request_id;
+    request->view.arrived_ns = event->t_ns;
+    request->view.deadline_ns = event->deadline_ns;
+    request->view.prompt_tokens = event->prompt_tokens;
+    request->view.tenant = event->tenant;
+    request->view.priority = event->priority;
+    return (struct ryz_effect){.kind = RYZ_EFFECT_ADMITTED, .slot = slot};
+}
+
+/* Books what one item of the step has computed. */
+static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
+{
+    struct ryz_request *request = &core->table.requests[item->slot];
+    /* 0: it was cancelled meanwhile, and its slot may serve another one. */
+    if (request->planned_tokens == 0) return;
+    RYZ_ASSERT(request->view.id == item->request_id);
+    RYZ_ASSERT(request->view.computed_tokens == item->first_position);
+    uint32_t begin = item->first_position, end = begin + item->tokens;
+    uint32_t prompt_end = ryz_min_u32(end, request->view.prompt_tokens);
+    uint32_t again_end = ryz_min_u32(end, request->computed_high);
+    if (prompt_end > begin) core->stats.prompt_tokens_computed += prompt_end - begin;
+    if (again_end > begin) core->stats.tokens_recomputed += again_end - begin;
+    if (end > request->computed_high) request->computed_high = end;
+    request->view.computed_tokens = end;
+    if (item->samples) {
+        request->token_due = true;
+        core->tokens_due++;
+    }
+}
+
+static struct ryz_effect step_done(struct ryz_core *core, const struct ryz_event *event)
+{
+    bool failed = (event->flags & RYZ_EVF_FAILED) != 0;
+    core->step_in_flight = false;
+    core->step_failed = failed;
+    core->stats.steps++;
+    if (failed)
+        core->stats.failed_steps++;
+    else
+        ryz_step_cost_learn(&core->cost, &core->plan.shape, event->duration_ns);
+    for (uint32_t i = 0; i < core->plan.item_count; i++) {
+        const struct ryz_plan_item *item = &core->plan.items[i];
+        if (item->action != RYZ_ACT_RUN) continue;
+        if (!failed) book_item(core, item);
+        core->table.requests[item->slot].planned_tokens = 0;
+    }
+    return (struct ryz_effect){.kind = RYZ_EFFECT_NONE, .slot = RYZ_SLOT_NONE};
+}
+
+static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *event)
+{
+    struct ryz_request *request = &core->table.requests[event->slot];
+    struct ryz_effect effect = {.kind = RYZ_EFFECT_NONE, .slot = event->slot};
+    if (request->view.id != event->request_id || !request->token_due) return effect;
+    RYZ_ASSERT(request->state == RYZ_SLOT_RUNNING);
+    request->token_due = false;
+    core->tokens_due--;
+    request->view.decoded_tokens++;
+    core->stats.tokens_decoded++;
+    bool last = (event->flags & RYZ_EVF_END) != 0 ||
+                request->view.decoded_tokens == request->output_tokens_max;
+    if (!last) return effect;
+    end_request(core, event->slot);
+    core->stats.finished++;
+    effect.kind = RYZ_EFFECT_FINISHED;
+    return effect;
+}
+
+static struct ryz_effect cancel(struct ryz_core *core, const struct ryz_event *event)
+{
+    const struct ryz_request *request = &core->table.requests[event->slot];
+    struct ryz_effect effect = {.kind = RYZ_EFFECT_NONE, .slot = event->slot};
+    if (request->state == RYZ_SLOT_FREE || request->view.id != event->request_id) return effect;
+    end_request(core, event->slot);
+    core->stats.cancelled++;
+    effect.kind = RYZ_EFFECT_CANCELLED;
+    return effect;
+}
+
+struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *event)
+{
+    struct ryz_effect none = {.kind = RYZ_EFFECT_NONE, .slot = RYZ_SLOT_NONE};
+    const char *fault = event->kind == RYZ_EV_PLAN ? "a PLAN is asked for, not fed"
+                                                   : ryz_core_event_fault(core, event);
+    if (fault != NULL) {
+        (void)fprintf(stderr, "ryz: the scheduler was fed an impossible event: %s\n", fault);
+        ryz_assert_fail("ryz_core_event_fault(core, event) == NULL", __FILE__, __LINE__);
+    }
+    if (core->log != NULL) core->log(core->log_context, event);
+    core->last_ns = event->t_ns;
+    switch ((enum ryz_event_kind)event->kind) {
+    case RYZ_EV_ARRIVE:
+        return arrive(core, event);
+    case RYZ_EV_STEP_DONE:
+        return step_done(core, event);
+    case RYZ_EV_TOKEN:
+        return token(core, event);
+    case RYZ_EV_CANCEL:
+        return cancel(core, event);
+    case RYZ_EV_LIMITS:
+        core->limits = ryz_core_limits_after(&core->limits, event);
+        return none;
+    case RYZ_EV_FAULT:
+        core->fault_permille = event->permille;
+        return none;
+    case RYZ_EV_PLAN:
+        break;
+    }
+    ryz_assert_fail("an event kind that the check let pass", __FILE__, __LINE__);
+}
+
+int64_t ryz_core_wake_ns(const struct ryz_core *core)
+{
+    return core->wake_ns;
+}
+
+const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count)
+{
+    RYZ_ASSERT(slot < core->table.slot_count);
+    *count = 0;
+    if (core->table.requests[slot].state != RYZ_SLOT_RUNNING) return NULL;
+    *count = core->table.requests[slot].view.kv_blocks;
+    return ryz_request_table_blocks(&core->table, slot);
+}
+
+uint64_t ryz_core_digest(const struct ryz_core *core)
+{
+    return core->digest;
+}
+
+struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
+{
+    struct ryz_core_stats stats = core->stats;
+    stats.running = core->table.running_count;
+    stats.waiting = core->table.waiting_count;
+    stats.kv_blocks_total = ryz_kv_ledger_block_count(core->ledger);
+    stats.kv_blocks_used = stats.kv_blocks_total - ryz_kv_ledger_free_count(core->ledger);
+    return stats;
+}

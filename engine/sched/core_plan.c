@@ -1,0 +1,156 @@
+/*
+ * core_plan.c - from the state to a plan that has been carried out: view, policy, blocks, digest.
+ *
+ * Leaves to others: what to run (the policy). The view holds copies of the running requests and of
+ * the head of the queue only, so a step costs the same whatever waits behind. Injected failures of
+ * KV allocation strike here, after the policy, as they would in a real allocator.
+ */
+#include "engine/base/assert.h"
+#include "engine/base/clock.h"
+#include "engine/base/rng.h"
+#include "engine/base/size.h"
+#include "engine/sched/core_internal.h"
+#include "engine/sched/plan_check.h"
+
+#include <stdio.h>
+
+#define RETRY_NS        RYZ_NS_PER_MS /* when injected failures held everything back */
+#define KV_FAULT_STREAM UINT64_C(0x6b76)
+
+/* Waiting requests that the policy may start in this step. */
+static uint32_t window_size(const struct ryz_core *core)
+{
+    uint32_t places = core->limits.batch_requests_max;
+    if (!core->policy->displaces)
+        places = places > core->table.running_count ? places - core->table.running_count : 0;
+    return ryz_min_u32(places, core->table.waiting_count);
+}
+
+static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
+{
+    const struct ryz_request_table *table = &core->table;
+    uint32_t window = window_size(core), count = 0;
+    RYZ_ASSERT(table->running_count + window <= RYZ_VIEW_MAX);
+    for (uint32_t i = 0; i < table->running_count; i++)
+        core->view[count++] = table->requests[table->running[i]].view;
+    uint32_t slot = table->waiting_head;
+    for (uint32_t i = 0; i < window; i++) {
+        core->view[count++] = table->requests[slot].view;
+        slot = table->requests[slot].next;
+    }
+    return (struct ryz_sched_view){
+        .now_ns = now_ns,
+        .requests = core->view,
+        .request_count = count,
+        .running_count = table->running_count,
+        .kv_blocks_free = ryz_kv_ledger_free_count(core->ledger),
+        .limits = core->limits,
+        .cost = ryz_step_cost_source(&core->cost),
+    };
+}
+
+static void preempt(struct ryz_core *core, uint32_t slot)
+{
+    ryz_core_release_blocks(core, slot);
+    ryz_request_table_preempt(&core->table, slot);
+    core->table.requests[slot].view.computed_tokens = 0;
+    core->stats.preempted++;
+}
+
+/* One draw of the injected failure. */
+static bool allocation_fails(struct ryz_core *core)
+{
+    if (core->fault_permille == 0) return false;
+    uint64_t bits = ryz_rng_at(core->seed, KV_FAULT_STREAM, core->fault_draws++);
+    return (bits >> 32) * 1000 >> 32 < core->fault_permille;
+}
+
+/* Starts the request if it waits and allocates its blocks; false: an injected failure left it as it
+ * was. */
+static bool start_run(struct ryz_core *core, const struct ryz_plan_item *item)
+{
+    struct ryz_request *request = &core->table.requests[item->slot];
+    uint32_t end = item->first_position + item->tokens;
+    uint32_t blocks = ryz_ceil_div_u32(end, core->limits.kv_block_tokens);
+    if (blocks > request->view.kv_blocks && allocation_fails(core)) {
+        core->stats.kv_alloc_failures++;
+        return false;
+    }
+    if (request->state == RYZ_SLOT_WAITING) ryz_request_table_start(&core->table, item->slot);
+    if (blocks > request->view.kv_blocks) {
+        RYZ_ASSERT(blocks <= core->table.table_blocks);
+        uint32_t *held = ryz_request_table_blocks(&core->table, item->slot);
+        bool allocated = ryz_kv_ledger_alloc(core->ledger, blocks - request->view.kv_blocks,
+                                             held + request->view.kv_blocks);
+        RYZ_ASSERT(allocated);
+        request->view.kv_blocks = blocks;
+    }
+    request->planned_tokens = item->tokens;
+    return true;
+}
+
+/* Applies the items in order and closes the gaps that injected failures leave. */
+static void carry_out(struct ryz_core *core)
+{
+    struct ryz_sched_plan *plan = &core->plan;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        const struct ryz_plan_item *item = &plan->items[i];
+        if (item->action == RYZ_ACT_PREEMPT)
+            preempt(core, item->slot);
+        else if (!start_run(core, item))
+            continue;
+        if (kept != i) plan->items[kept] = *item;
+        kept++;
+    }
+    if (kept == plan->item_count) return;
+    plan->item_count = kept;
+    ryz_plan_count(plan);
+}
+
+/* The plan as numbers without padding, so that equal plans have equal digests. */
+static void note_plan(struct ryz_core *core)
+{
+    const struct ryz_sched_plan *plan = &core->plan;
+    uint64_t words[3 * RYZ_COUNT_OF(plan->items)];
+    size_t count = 0;
+    if (plan->item_count == 0) return;
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        const struct ryz_plan_item *item = &plan->items[i];
+        words[count++] = item->request_id;
+        words[count++] = (uint64_t)item->slot << 32 | item->tokens;
+        words[count++] = (uint64_t)item->first_position << 32 | (uint64_t)item->action << 1 |
+                         (item->samples ? 1 : 0);
+    }
+    ryz_core_note_decision(core, words, count * sizeof words[0]);
+}
+
+const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns)
+{
+    struct ryz_event event = {.t_ns = now_ns, .kind = RYZ_EV_PLAN};
+    const char *fault = ryz_core_event_fault(core, &event);
+    if (fault != NULL) {
+        (void)fprintf(stderr, "ryz: the scheduler was asked at the wrong time: %s\n", fault);
+        ryz_assert_fail("ryz_core_event_fault(core, &event) == NULL", __FILE__, __LINE__);
+    }
+    core->wake_ns = RYZ_TIME_NEVER;
+    core->plan.item_count = 0; /* the last plan's TOKENs are all fed */
+    /* With nobody there nothing is decided, and an idle driver that polls must not fill the log. */
+    if (core->table.running_count + core->table.waiting_count == 0) return NULL;
+    if (core->log != NULL) core->log(core->log_context, &event);
+    core->last_ns = now_ns;
+    struct ryz_sched_view view = build_view(core, now_ns);
+    ryz_sched_step(core->policy, &view, &core->plan);
+    uint32_t wanted = core->plan.run_count;
+    carry_out(core);
+    note_plan(core);
+    if (core->plan.run_count > 0) {
+        core->step_in_flight = true;
+        return &core->plan;
+    }
+    core->wake_ns = core->plan.wake_ns;
+    if (wanted > 0)
+        core->wake_ns = now_ns > RYZ_TIME_NEVER - RETRY_NS ? RYZ_TIME_NEVER : now_ns + RETRY_NS;
+    core->plan.item_count = 0;
+    return NULL;
+}

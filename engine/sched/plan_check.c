@@ -1,0 +1,123 @@
+/*
+ * plan_check.c - runs a policy and believes nothing it says.
+ *
+ * Leaves to others: whether a plan is clever. Every rule here protects something that would go
+ * wrong silently later: a block handed out twice, a KV position skipped, a budget overdrawn.
+ */
+#include "engine/sched/plan_check.h"
+
+#include "engine/base/assert.h"
+#include "engine/base/clock.h"
+#include "engine/base/size.h"
+
+#include <stdio.h>
+
+/* What the items up to here have used; carried from item to item. */
+struct tally {
+    uint64_t seen[RYZ_VIEW_MAX / 64]; /* bit per view index */
+    uint64_t tokens;
+    uint64_t blocks_needed;
+    uint64_t blocks_freed;
+    uint32_t runs;
+    uint32_t started;  /* runs of requests that were waiting */
+    uint32_t preempts; /* all of them lead the plan */
+};
+
+void ryz_plan_count(struct ryz_sched_plan *plan)
+{
+    plan->run_count = 0;
+    plan->shape = (struct ryz_batch_shape){0};
+    RYZ_ASSERT(plan->item_count <= RYZ_COUNT_OF(plan->items));
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        const struct ryz_plan_item *item = &plan->items[i];
+        if (item->action != RYZ_ACT_RUN) continue;
+        plan->run_count++;
+        ryz_batch_shape_add(&plan->shape, item->first_position, item->tokens);
+    }
+}
+
+static const char *preempt_fault(const struct ryz_request_view *request,
+                                 const struct ryz_plan_item *item, struct tally *tally)
+{
+    if (!request->running) return "a waiting request is preempted";
+    if (tally->runs > 0) return "a preemption after a run";
+    if (item->tokens != 0 || item->samples) return "a preempted request computes";
+    tally->blocks_freed += request->kv_blocks;
+    tally->preempts++;
+    return NULL;
+}
+
+static const char *run_fault(const struct ryz_sched_view *view,
+                             const struct ryz_request_view *request,
+                             const struct ryz_plan_item *item, struct tally *tally)
+{
+    uint64_t total = (uint64_t)request->prompt_tokens + request->decoded_tokens;
+    uint64_t end = (uint64_t)request->computed_tokens + item->tokens;
+    if (item->tokens == 0) return "a run without tokens";
+    if (item->tokens > 1 && item->tokens > view->limits.prefill_chunk_max)
+        return "a chunk beyond prefill_chunk_max";
+    if (item->first_position != request->computed_tokens) return "a run that skips positions";
+    if (end > total) return "a run beyond the request's tokens";
+    if (item->samples != (end == total)) return "logits wanted of the wrong token";
+    uint32_t blocks = ryz_ceil_div_u32((uint32_t)end, view->limits.kv_block_tokens);
+    if (blocks > request->kv_blocks) tally->blocks_needed += blocks - request->kv_blocks;
+    tally->tokens += item->tokens;
+    tally->runs++;
+    if (!request->running) tally->started++;
+    return NULL;
+}
+
+static const char *item_fault(const struct ryz_sched_view *view, const struct ryz_plan_item *item,
+                              struct tally *tally)
+{
+    if (item->view_index >= view->request_count) return "an item outside the view";
+    uint64_t bit = UINT64_C(1) << item->view_index % 64;
+    if (tally->seen[item->view_index / 64] & bit) return "a request appears twice";
+    tally->seen[item->view_index / 64] |= bit;
+    const struct ryz_request_view *request = &view->requests[item->view_index];
+    if (item->request_id != request->id || item->slot != request->slot)
+        return "an item names another request than its view index";
+    switch (item->action) {
+    case RYZ_ACT_PREEMPT:
+        return preempt_fault(request, item, tally);
+    case RYZ_ACT_RUN:
+        return run_fault(view, request, item, tally);
+    }
+    return "an unknown action";
+}
+
+const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_sched_plan *plan)
+{
+    struct tally tally = {0};
+    if (view->request_count > RYZ_VIEW_MAX) return "a view that is too large";
+    if (plan->item_count > RYZ_COUNT_OF(plan->items)) return "more items than a plan holds";
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        const char *fault = item_fault(view, &plan->items[i], &tally);
+        if (fault != NULL) return fault;
+    }
+    if (tally.runs != plan->run_count) return "run_count is not the number of runs";
+    if (tally.runs > view->limits.batch_requests_max) return "more runs than batch_requests_max";
+    if (tally.tokens > view->limits.batch_tokens_max) return "more tokens than batch_tokens_max";
+    if (tally.blocks_needed > view->kv_blocks_free + tally.blocks_freed)
+        return "more KV blocks than are free";
+    uint32_t running = view->running_count - tally.preempts + tally.started;
+    if (tally.started > 0 && running > view->limits.batch_requests_max)
+        return "more running requests than batch_requests_max";
+    return NULL;
+}
+
+void ryz_sched_step(const struct ryz_sched_policy *policy, const struct ryz_sched_view *view,
+                    struct ryz_sched_plan *plan)
+{
+    /* The items stay as they are: clearing 16 KiB a step would cost more than planning a batch. */
+    plan->item_count = 0;
+    plan->run_count = 0;
+    plan->wake_ns = RYZ_TIME_NEVER;
+    policy->step(policy->tunables, view, plan);
+    ryz_plan_count(plan);
+    const char *fault = ryz_plan_fault(view, plan);
+    if (fault != NULL) {
+        (void)fprintf(stderr, "ryz: the plan of policy \"%s\" is wrong: %s\n", policy->name, fault);
+        ryz_assert_fail("ryz_plan_fault(view, plan) == NULL", __FILE__, __LINE__);
+    }
+}
