@@ -379,7 +379,8 @@ def parse_args():
     p.add_argument("--weight-decay", type=float, default=0.1)
     p.add_argument("--checkpoint-seconds", type=float, default=180.0)
     p.add_argument("--eval-steps", type=int, default=200)
-    p.add_argument("--compile", action="store_true", help="torch.compile the loss (needs a C++ compiler)")
+    p.add_argument("--compile", action="store_true",
+                   help="torch.compile the loss (needs a C++ compiler)")
     return p.parse_args()
 
 
@@ -395,7 +396,9 @@ class Trainer:
         self.muon = Muon(matrices)
         self.adam = torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
         self.batches = Batches(stream, args.seed)
-        self.loss = torch.compile(self.model.loss, dynamic=False) if args.compile else self.model.loss
+        self.loss = self.model.loss
+        if args.compile:
+            self.loss = torch.compile(self.model.loss, dynamic=False)
         self.checkpoint = os.path.join(args.work, "checkpoint.pt")
 
     def save(self):
