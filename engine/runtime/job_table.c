@@ -1,0 +1,94 @@
+/*
+ * job_table.c - places for requests, given out as a stack.
+ *
+ * Leaves to others: what a request means. The idea: a place keeps its last generation, so an id is
+ * never used twice and stale ids are recognised by comparison.
+ */
+#include "engine/runtime/job_table.h"
+
+#include "engine/base/assert.h"
+#include "engine/base/atomic.h"
+#include "engine/base/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum ryz_status ryz_job_table_open(struct ryz_job_table *table, uint32_t count, uint32_t context,
+                                   struct ryz_error *error)
+{
+    memset(table, 0, sizeof *table);
+    RYZ_ASSERT(count > 0 && context > 0);
+    size_t tokens = 0, bytes = 0;
+    if (!ryz_mul_size(count, context, &tokens) || !ryz_mul_size(tokens, sizeof(uint32_t), &bytes))
+        return ryz_fail(error, RYZ_NO_MEMORY, "%u requests of %u tokens do not fit in memory",
+                        count, context);
+    table->jobs = calloc(count, sizeof *table->jobs);
+    table->tokens = calloc(tokens, sizeof *table->tokens);
+    table->free = calloc(count, sizeof *table->free);
+    if (table->jobs == NULL || table->tokens == NULL || table->free == NULL) {
+        free(table->jobs);
+        free(table->tokens);
+        free(table->free);
+        memset(table, 0, sizeof *table);
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u requests of %u tokens", count,
+                        context);
+    }
+    table->count = count;
+    table->context = context;
+    while ((UINT64_C(1) << table->place_bits) < count) table->place_bits++;
+    for (uint32_t i = 0; i < count; i++) {
+        table->jobs[i].tokens = table->tokens + (size_t)i * context;
+        table->free[i] = count - 1 - i; /* place 0 first */
+    }
+    table->free_count = count;
+    (void)pthread_mutex_init(&table->lock, NULL);
+    return RYZ_OK;
+}
+
+void ryz_job_table_close(struct ryz_job_table *table)
+{
+    if (table->jobs == NULL) return;
+    (void)pthread_mutex_destroy(&table->lock);
+    free(table->jobs);
+    free(table->tokens);
+    free(table->free);
+    memset(table, 0, sizeof *table);
+}
+
+struct ryz_job *ryz_job_table_take(struct ryz_job_table *table)
+{
+    struct ryz_job *job = NULL;
+    (void)pthread_mutex_lock(&table->lock);
+    if (table->free_count > 0) {
+        uint32_t place = table->free[--table->free_count];
+        job = &table->jobs[place];
+        RYZ_ASSERT(job->id == 0);
+        job->id = ++job->generation << table->place_bits | place;
+        ryz_store_relaxed(&job->cancel, 0);
+    }
+    (void)pthread_mutex_unlock(&table->lock);
+    return job;
+}
+
+void ryz_job_table_release(struct ryz_job_table *table, struct ryz_job *job)
+{
+    uint32_t place = (uint32_t)(job - table->jobs);
+    (void)pthread_mutex_lock(&table->lock);
+    RYZ_ASSERT(job->id != 0);
+    RYZ_ASSERT(table->free_count < table->count);
+    job->id = 0;
+    table->free[table->free_count++] = place;
+    (void)pthread_mutex_unlock(&table->lock);
+}
+
+bool ryz_job_table_cancel(struct ryz_job_table *table, uint64_t id)
+{
+    uint64_t place = id & ((UINT64_C(1) << table->place_bits) - 1);
+    if (id == 0 || place >= table->count) return false;
+    struct ryz_job *job = &table->jobs[place];
+    (void)pthread_mutex_lock(&table->lock);
+    bool inside = job->id == id;
+    if (inside) ryz_store_release(&job->cancel, 1);
+    (void)pthread_mutex_unlock(&table->lock);
+    return inside;
+}

@@ -1,0 +1,104 @@
+/*
+ * submit.c - requests on their way into the engine, and cancellations.
+ *
+ * Leaves to others: everything after the ring. The idea: the caller's thread does the copying and
+ * the checks that need no scheduler, so the engine thread is handed a finished record.
+ */
+#include "engine/base/assert.h"
+#include "engine/base/atomic.h"
+#include "engine/base/size.h"
+#include "engine/runtime/engine_state.h"
+
+#include <math.h>
+#include <string.h>
+
+static enum ryz_status check(const struct ryz_engine *engine, const struct ryz_generate *request,
+                             struct ryz_error *error)
+{
+    uint32_t n_vocab = ryz_model_info(engine->model)->n_vocab;
+    if (request->token_count == 0) return ryz_fail(error, RYZ_INVALID, "the prompt is empty");
+    if (request->max_tokens == 0)
+        return ryz_fail(error, RYZ_INVALID, "max_tokens is 0; at least one token is generated");
+    if (request->top_logprobs > RYZ_TOP_LOGPROBS_MAX)
+        return ryz_fail(error, RYZ_INVALID, "%u log-probabilities; at most %u are possible",
+                        request->top_logprobs, RYZ_TOP_LOGPROBS_MAX);
+    const struct ryz_sampling *s = &request->sampling;
+    if (!(s->temperature >= 0.0f) || !(s->top_p > 0.0f) || !(s->min_p >= 0.0f) ||
+        !isfinite(s->temperature))
+        return ryz_fail(error, RYZ_INVALID,
+                        "temperature %g, top_p %g, min_p %g: they are >= 0, > 0, >= 0",
+                        (double)s->temperature, (double)s->top_p, (double)s->min_p);
+    for (uint32_t i = 0; i < request->token_count; i++) {
+        if (request->tokens[i] >= n_vocab)
+            return ryz_fail(error, RYZ_INVALID, "token %u is %u; the vocabulary has %u", i,
+                            request->tokens[i], n_vocab);
+    }
+    return RYZ_OK;
+}
+
+static void fill(const struct ryz_engine *engine, struct ryz_job *r,
+                 const struct ryz_generate *request)
+{
+    r->generate = *request;
+    r->generate.tokens = NULL; /* the caller's */
+    memset(r->generate.stops, 0, sizeof r->generate.stops);
+    r->slot = RYZ_JOB_NO_SLOT;
+    /* A prompt beyond the context is the core's to refuse; it will never be read. */
+    uint32_t stored = ryz_min_u32(request->token_count, engine->table.context);
+    memcpy(r->tokens, request->tokens, (size_t)stored * sizeof *r->tokens);
+    r->prompt_count = r->token_count = request->token_count;
+    r->has_text = request->wants_text || request->stop_count > 0;
+    r->arrived_ns = request->arrived_ns;
+    if (r->arrived_ns == RYZ_TIME_NONE) r->arrived_ns = ryz_clock_now_ns(&engine->clock);
+    r->first_step_ns = r->first_token_ns = r->last_token_ns = RYZ_TIME_NONE;
+}
+
+/* Puts a filled request into the ring unless the engine takes no more. */
+static enum ryz_status enter(struct ryz_engine *engine, struct ryz_job *job)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    bool open = !engine->stopping && !engine->draining;
+    if (open) {
+        (void)ryz_add_acq_rel(&engine->active, 1);
+        bool pushed = ryz_ring_push(engine->ring, &job);
+        RYZ_ASSERT(pushed); /* the ring has room for every place of the table */
+        engine->woken = true;
+        (void)pthread_cond_signal(&engine->wake);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return open ? RYZ_OK : RYZ_CLOSED;
+}
+
+enum ryz_status ryz_engine_submit(struct ryz_engine *engine, const struct ryz_generate *request,
+                                  uint64_t *id, struct ryz_error *error)
+{
+    RYZ_ASSERT(request->on_event != NULL);
+    enum ryz_status status = check(engine, request, error);
+    if (status != RYZ_OK) return status;
+    struct ryz_stream_text text;
+    status = ryz_stream_text_init(&text, request->stops, request->stop_count, error);
+    if (status != RYZ_OK) return status;
+    struct ryz_job *r = ryz_job_table_take(&engine->table);
+    if (r == NULL) {
+        ryz_metrics_add(engine->metrics, RYZ_METRIC_REQUESTS_REJECTED, 1);
+        return ryz_fail(error, RYZ_FULL, "%u requests are inside already", engine->table.count);
+    }
+    r->text = text;
+    fill(engine, r, request);
+    uint64_t given = r->id; /* once it is in the ring the request may end at any moment */
+    status = enter(engine, r);
+    if (status != RYZ_OK) {
+        ryz_job_table_release(&engine->table, r);
+        return ryz_fail(error, status, "the engine takes no new requests");
+    }
+    ryz_metrics_add(engine->metrics, RYZ_METRIC_REQUESTS_ACCEPTED, 1);
+    if (id != NULL) *id = given;
+    return RYZ_OK;
+}
+
+void ryz_engine_cancel(struct ryz_engine *engine, uint64_t id)
+{
+    if (!ryz_job_table_cancel(&engine->table, id)) return;
+    ryz_store_release(&engine->cancels, 1);
+    ryz_engine_wake(engine);
+}
