@@ -11,6 +11,8 @@
 #include "engine/base/fault.h"
 #include "engine/sched/core.h"
 
+#include <stdbool.h>
+
 struct ryz_sim_request {
     uint64_t id;
     int64_t at_ns;       /* arrival, virtual; >= the present time when submitted */
@@ -23,12 +25,13 @@ struct ryz_sim_request {
     uint8_t priority;
 };
 
-/* One executed step. */
+/* One step, executed or failed. */
 struct ryz_sim_step {
-    int64_t t_ns, duration_ns;
+    int64_t t_ns, duration_ns; /* begin; begin + duration_ns is the time of its tokens */
     struct ryz_batch_shape shape;
     uint32_t run_count;
-    struct ryz_core_stats stats;
+    bool failed;
+    struct ryz_core_stats stats; /* after its tokens */
 };
 
 struct ryz_sim_callbacks {
@@ -38,14 +41,15 @@ struct ryz_sim_callbacks {
     /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT. */
     void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status);
     void (*step)(void *context, const struct ryz_sim_step *step);
-}; /* each may be NULL; `done` and `admitted` may call ryz_sim_submit */
+}; /* each may be NULL and may call ryz_sim_submit, but no other function that changes the sim */
 
 struct ryz_sim_config {
     struct ryz_core_config core;
     struct ryz_cost_source world; /* what a step costs; borrowed */
     double noise_cv;              /* log-normal noise on each step's cost, 0: none */
     uint64_t seed;
-    struct ryz_faults *faults; /* may be NULL; engine.* delays and errors, kv.alloc */
+    struct ryz_faults *faults; /* may be NULL, borrowed; engine.* delays and errors, kv.alloc, on
+                                  the virtual clock. A failed step costs what an empty one does */
 };
 
 struct ryz_sim;
@@ -54,10 +58,10 @@ RYZ_MUST_USE enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
                                           const struct ryz_sim_callbacks *callbacks,
                                           struct ryz_sim **sim, struct ryz_error *error);
 void ryz_sim_close(struct ryz_sim *sim);
-/* Adds an arrival. */
+/* Adds an arrival. RYZ_INVALID: in the past, no prompt, or an output of 0 or beyond its maximum. */
 RYZ_MUST_USE enum ryz_status
 ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request *request, struct ryz_error *error);
-/* Runs until nothing is left to do or virtual time reaches until_ns. */
+/* Runs until no request is left or virtual time reaches until_ns (events at until_ns included). */
 void ryz_sim_run(struct ryz_sim *sim, int64_t until_ns);
 int64_t ryz_sim_now_ns(const struct ryz_sim *sim);
 const struct ryz_core *ryz_sim_core(const struct ryz_sim *sim);
