@@ -9,9 +9,9 @@
 #include "engine/base/ini.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/file.h"
 #include "engine/base/utf8.h"
 
-#include <errno.h>
 #include <ini.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -201,38 +201,7 @@ enum ryz_status ryz_ini_parse(const char *text, size_t size, const char *name,
 
 enum ryz_status ryz_ini_load(const char *path, char **text, size_t *size, struct ryz_error *error)
 {
-    *text = NULL;
-    *size = 0;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        enum ryz_status status = errno == ENOENT || errno == ENOTDIR ? RYZ_NOT_FOUND : RYZ_IO;
-        return ryz_fail_errno(error, status, errno, "cannot open %s", path);
-    }
-    enum ryz_status status = RYZ_OK;
-    /* One byte more than allowed shows that a file is too large, without asking its size. */
-    char *bytes = malloc(RYZ_INI_FILE_MAX + 1);
-    size_t got = 0;
-    if (bytes == NULL) {
-        status = ryz_fail(error, RYZ_NO_MEMORY, "no memory to read %s", path);
-        goto out_close;
-    }
-    got = fread(bytes, 1, RYZ_INI_FILE_MAX + 1, file);
-    if (ferror(file) != 0) {
-        status = ryz_fail_errno(error, RYZ_IO, errno, "cannot read %s", path);
-    } else if (got > RYZ_INI_FILE_MAX) {
-        status = ryz_fail(error, RYZ_INVALID, "%s: larger than 1 MiB", path);
-    }
-    if (status != RYZ_OK) {
-        free(bytes);
-        goto out_close;
-    }
-    bytes[got] = '\0';
-    char *fitted = realloc(bytes, got + 1);
-    *text = fitted != NULL ? fitted : bytes;
-    *size = got;
-out_close:
-    (void)fclose(file); /* read only: nothing can be lost */
-    return status;
+    return ryz_file_load(path, RYZ_INI_FILE_MAX, text, size, error);
 }
 
 enum ryz_status ryz_ini_read(const char *path, const struct ryz_ini_sink *sink,
