@@ -38,7 +38,8 @@ struct ryz_logger {
     enum ryz_log_level level;     /* lines below are dropped */
 };
 
-/* Writes one line; `logger` and `trace` may be NULL. */
+/* Writes one line; `logger` and `trace` may be NULL. A line holds 4 KiB: a field that does not fit
+ * is left out and "truncated":true added. Invalid UTF-8 becomes U+FFFD. */
 void ryz_log(const struct ryz_logger *logger, enum ryz_log_level level, const char *event,
              const struct ryz_trace_context *trace, const struct ryz_log_field *fields,
              size_t field_count);

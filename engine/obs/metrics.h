@@ -17,7 +17,7 @@
     X(REQUESTS_RUNNING, GAUGE, "ryz_num_requests_running", "Requests that hold KV blocks")         \
     X(REQUESTS_WAITING, GAUGE, "ryz_num_requests_waiting", "Requests in the queue")                \
     X(KV_BLOCKS_USED, GAUGE, "ryz_kv_blocks_used", "KV blocks held by requests")                   \
-    X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_total", "KV blocks in the pool")                      \
+    X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_capacity", "KV blocks in the pool")                   \
     X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \
     X(REQUESTS_FINISHED, COUNTER, "ryz_requests_finished_total", "Requests answered in full")      \
     X(REQUESTS_REJECTED, COUNTER, "ryz_requests_rejected_total",                                   \

@@ -35,8 +35,10 @@ void ryz_telemetry_close(struct ryz_telemetry *telemetry);
 /* Number of GPUs, 0 without NVML. */
 int ryz_telemetry_gpu_count(const struct ryz_telemetry *telemetry);
 const char *ryz_telemetry_gpu_name(const struct ryz_telemetry *telemetry, int gpu);
+/* The three CPU shares are over the time since the last call and 0 in the first one. */
 RYZ_MUST_USE enum ryz_status ryz_telemetry_host(struct ryz_telemetry *telemetry, int64_t now_ns,
                                                 struct ryz_host_sample *sample);
+/* What a GPU does not tell is 0; RYZ_IO when it tells nothing, RYZ_NOT_FOUND when there is none. */
 RYZ_MUST_USE enum ryz_status ryz_telemetry_gpu(struct ryz_telemetry *telemetry, int gpu,
                                                struct ryz_gpu_sample *sample);
 

@@ -59,12 +59,15 @@ struct ryz_span_sink {
 
 const char *ryz_span_name(enum ryz_span_name name);
 
-/* Parses "00-<32 hex>-<16 hex>-<2 hex>"; false (and *out zeroed) if it is not valid. */
+/* Parses "00-<32 hex>-<16 hex>-<2 hex>", lower case as W3C demands; NULL and anything invalid give
+ * false and a zeroed *out. Later versions of the header are read as far as we know them. */
 bool ryz_traceparent_parse(const char *text, struct ryz_trace_context *out);
 /* Writes 55 characters and a NUL. */
 void ryz_traceparent_format(const struct ryz_trace_context *context, char text[56]);
 /* 32 hex digits and a NUL. */
 void ryz_trace_id_format(const uint8_t trace_id[16], char text[33]);
+/* 16 hex digits and a NUL. */
+void ryz_span_id_format(uint64_t span_id, char text[17]);
 /* Trace and span ids from a seed and a number: the same run has the same ids. Never zero. */
 void ryz_trace_id_make(uint64_t seed, uint64_t number, uint8_t trace_id[16]);
 uint64_t ryz_span_id_make(uint64_t seed, uint64_t number);
