@@ -64,8 +64,8 @@ struct ryz_attention {
     uint32_t head_dim;
     uint32_t head_first, head_end; /* the heads this call computes */
     float scale;                   /* multiplies q . k, usually 1 / sqrt(head_dim) */
-    bool kv_f32;                   /* pools hold F32: for comparisons with other engines; the
-                                    * reference is the only table that reads it */
+    bool kv_f32;                   /* pools hold F32: for comparisons with other engines, not
+                                    * for speed (every table leaves it to the reference) */
 };
 
 struct ryz_kernels {
@@ -93,14 +93,14 @@ struct ryz_kernels {
     /* BF16 stores for the KV cache, round to nearest even. */
     void (*store_bf16)(uint16_t *dst, const float *src, size_t count);
     /* Softmax attention of one token over a paged KV cache, for heads [head_first, head_end).
-     * Positions are reduced in ascending order, so the result depends on the context alone. The
-     * fast tables expect BF16 pools (kv_f32 false). */
+     * Positions are reduced in ascending order, so the result depends on the context alone. */
     void (*attention)(const struct ryz_attention *a);
 };
 
 /* The table called `name` ("ref", "avx2", "avx512"), or the best one this CPU runs for "auto" or
  * NULL. Returns NULL for an unknown name or one this CPU cannot run. Entries that a table does not
- * have of its own are the reference's. */
+ * have of its own are the reference's. Call it once and keep the answer: a look at CPUID costs tens
+ * of microseconds in a virtual machine. */
 const struct ryz_kernels *ryz_kernels_find(const char *name);
 
 /* Name of the i-th table of this build that this CPU can run, best first; NULL past the end. */

@@ -1,6 +1,7 @@
 /*
  * attention_avx2.c - attention in AVX2: the body over two ymm a vector.
  */
+#include "kernels/ref/ref.h"
 #include "kernels/x86/v16_avx2.h"
 #include "kernels/x86/x86.h"
 

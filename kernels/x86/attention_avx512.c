@@ -1,6 +1,7 @@
 /*
  * attention_avx512.c - attention in AVX-512: the body over one zmm a vector.
  */
+#include "kernels/ref/ref.h"
 #include "kernels/x86/v16_avx512.h"
 #include "kernels/x86/x86.h"
 

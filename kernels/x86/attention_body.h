@@ -141,6 +141,10 @@ static void attend_head(const struct head *head)
 
 void V16_ISA(attention)(const struct ryz_attention *a)
 {
+    if (a->kv_f32) { /* only comparisons with other engines ask for it */
+        ryz_ref_attention(a);
+        return;
+    }
     uint32_t heads_per_kv = a->n_heads / a->n_kv_heads;
     for (uint32_t i = a->head_first; i < a->head_end; i++) {
         struct head head = {
