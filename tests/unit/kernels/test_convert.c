@@ -1,0 +1,116 @@
+/*
+ * Goal: F16 and BF16 round to nearest even everywhere, in every table.
+ * Method: all 65,536 codes and the midpoints between neighbours, which F32 holds exactly.
+ */
+#include <math.h>
+
+#include <criterion/criterion.h>
+
+#include "kernels/convert.h"
+#include "tests/unit/kernels/support.h"
+
+TestSuite(kernels_convert, .fini = guarded_release);
+
+static bool half_is_nan(uint32_t code)
+{
+    return (code & 0x7c00) == 0x7c00 && (code & 0x3ff) != 0;
+}
+
+Test(kernels_convert, known_f16_codes)
+{
+    static const struct {
+        float value;
+        uint16_t code;
+    } cases[] = {
+        {0.0F, 0x0000},       {-0.0F, 0x8000},        {1.0F, 0x3c00},         {-2.0F, 0xc000},
+        {65504.0F, 0x7bff},   {65519.0F, 0x7bff},     {65520.0F, 0x7c00},     {1e30F, 0x7c00},
+        {0x1p-14F, 0x0400},   {0x1p-24F, 0x0001},     {0x1p-25F, 0x0000},     {0x1.8p-25F, 0x0001},
+        {0x1.8p-24F, 0x0002}, {0x1.ff8p-15F, 0x03ff}, {0x1.ffcp-15F, 0x0400}, {-INFINITY, 0xfc00},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(f16_from_f32(cases[i].value), cases[i].code, "%a", (double)cases[i].value);
+    }
+    cr_assert(half_is_nan(f16_from_f32(NAN)));
+    cr_assert(half_is_nan(f16_from_f32(f32_from_bits(0x7f800001U))));
+}
+
+Test(kernels_convert, every_f16_survives_the_way_to_f32_and_back)
+{
+    for (uint32_t code = 0; code < 0x10000; code++) {
+        float value = f32_from_f16((uint16_t)code);
+        if (half_is_nan(code)) {
+            cr_assert(isnan(value));
+            cr_assert(half_is_nan(f16_from_f32(value)));
+        } else {
+            cr_assert_eq(f16_from_f32(value), code);
+        }
+    }
+}
+
+Test(kernels_convert, f16_midpoints_go_to_the_even_neighbour)
+{
+    for (uint32_t code = 0; code < 0x7bff; code++) {
+        float low = f32_from_f16((uint16_t)code);
+        float high = f32_from_f16((uint16_t)(code + 1));
+        float middle = low + (high - low) / 2.0F;
+        uint32_t even = code % 2 == 0 ? code : code + 1;
+        cr_assert_eq(f16_from_f32(middle), even, "between %x and %x", code, code + 1);
+        cr_assert_eq(f16_from_f32(nextafterf(middle, 0.0F)), code);
+        cr_assert_eq(f16_from_f32(nextafterf(middle, 1e9F)), code + 1);
+        cr_assert_eq(f16_from_f32(-middle), even | 0x8000);
+    }
+}
+
+Test(kernels_convert, bf16_midpoints_go_to_the_even_neighbour)
+{
+    for (uint32_t code = 0; code < 0x7f80; code++) {
+        uint32_t middle = (code << 16) | 0x8000U;
+        cr_assert_eq(bf16_from_f32(f32_from_bits(middle)), code % 2 == 0 ? code : code + 1);
+        cr_assert_eq(bf16_from_f32(f32_from_bits(middle - 1)), code);
+        cr_assert_eq(bf16_from_f32(f32_from_bits(middle + 1)), code + 1);
+    }
+    cr_assert_eq(bf16_from_f32(INFINITY), 0x7f80);
+    cr_assert_eq(bf16_from_f32(f32_from_bits(0x7f800001U)), 0x7fc0);
+    cr_assert_eq(bf16_from_f32(f32_from_bits(0xffffffffU)), 0xffff);
+}
+
+Test(kernels_convert, all_tables_decode_every_16_bit_code_alike)
+{
+    enum { COUNT = 0x10000 };
+    uint16_t *codes = guarded(COUNT * sizeof *codes);
+    float *expected = guarded_floats(COUNT);
+    float *actual = guarded_floats(COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) codes[i] = (uint16_t)i;
+    for (size_t t = 0; table_at(t); t++) {
+        table_at(t)->dequantize_row(RYZ_DTYPE_F16, codes, actual, COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) expected[i] = f32_from_f16(codes[i]);
+        cr_assert_arr_eq(actual, expected, COUNT * sizeof *actual, "%s", table_at(t)->name);
+        table_at(t)->dequantize_row(RYZ_DTYPE_BF16, codes, actual, COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) expected[i] = f32_from_bf16(codes[i]);
+        cr_assert_arr_eq(actual, expected, COUNT * sizeof *actual, "%s", table_at(t)->name);
+    }
+}
+
+Test(kernels_convert, store_bf16_equals_the_scalar_rounding_for_any_bits)
+{
+    enum { COUNT = 20001 };
+    struct rng rng = rng_start(11);
+    float *src = guarded_floats(COUNT);
+    uint16_t *dst = guarded(COUNT * sizeof *dst);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint32_t bits = (uint32_t)rng_next(&rng);
+        if (i % 4 == 0) bits = (bits & 0xffff0000U) | 0x8000U; /* ties */
+        if (i % 7 == 0) bits |= 0x7f800000U;                   /* NaN, infinity */
+        src[i] = f32_from_bits(bits);
+    }
+    for (size_t t = 0; table_at(t); t++) {
+        for (size_t start = 0; start < 18; start++) {
+            size_t count = start ? start - 1 : COUNT;
+            table_at(t)->store_bf16(dst + COUNT - count, src + COUNT - count, count);
+            for (size_t i = COUNT - count; i < COUNT; i++) {
+                cr_assert_eq(dst[i], bf16_from_f32(src[i]), "%s %x", table_at(t)->name,
+                             f32_bits(src[i]));
+            }
+        }
+    }
+}
