@@ -92,6 +92,7 @@ struct ryz_engine_plan {
 struct ryz_accuracy_plan {
     bool enabled;
     char set[RYZ_PATH_MAX]; /* UTF-8 text */
+    char metric[16];        /* "perplexity" */
     char against[16];       /* quant of the base, e.g. "bf16"; empty: no base */
     uint32_t tokens_max;    /* tokens of the text that are scored */
     uint32_t context;       /* window length in tokens */
@@ -132,9 +133,11 @@ struct ryz_output_plan {
 struct ryz_plan {
     char name[RYZ_NAME_MAX];
     char title[192]; /* first comment line of the file, or the name */
+    uint32_t schema; /* version of the format, 1 */
     uint64_t seed;
     uint32_t repeats;
     enum ryz_run_mode mode;
+    char include[RYZ_PATH_MAX]; /* as written, space-separated; already merged in */
     struct ryz_engine_plan engine;
     char model_path[RYZ_PATH_MAX]; /* resolved */
     struct ryz_traffic_plan traffic[RYZ_TRAFFIC_MAX];
@@ -157,18 +160,22 @@ struct ryz_overrides {
     uint32_t count;
 };
 
-/* Reads and checks a scenario. Every mistake is reported with file, line, key and what is allowed
- * ("did you mean"): the first in *error, all of them on `messages` (FILE *, may be NULL).
- * RYZ_INVALID: bad scenario (exit 64); RYZ_NOT_FOUND / RYZ_IO: a data file is absent (exit 4; the
- * text names the command that brings it). Close with ryz_plan_close. */
+/* Reads and checks a scenario; every point of its sweep is checked too. *error has the first
+ * mistake with file, line, key and what is allowed ("did you mean"); ryz_plan_check prints all.
+ * RYZ_INVALID: bad scenario (exit 64); RYZ_NOT_FOUND / RYZ_IO: the scenario or a data file is
+ * absent (exit 4; the text names the command that brings it). With a sweep the plan has the values
+ * of point 0. Close with ryz_plan_close. */
 RYZ_MUST_USE enum ryz_status ryz_plan_open(const char *path, const struct ryz_overrides *overrides,
                                            struct ryz_plan **plan, struct ryz_error *error);
 void ryz_plan_close(struct ryz_plan *plan);
 
-/* Points of the sweep's grid (1 without a sweep). */
+/* Points of the sweep's grid (1 without a sweep); the last axis varies fastest. */
 uint32_t ryz_plan_point_count(const struct ryz_plan *plan);
-/* A plan with the axes' values of grid point `point` set; to be closed. *label gets
- * "engine.quant=q8_0 engine.max_batch=4" or "" . */
+/* Fills order[0 .. point count) with the points in the order they are to be run: as written, or a
+ * permutation that depends on the seed alone. */
+void ryz_plan_order(const struct ryz_plan *plan, uint32_t *order);
+/* A plan with the axes' values of grid point `point` set; to be closed, may outlive `plan`, has no
+ * axes itself. label[0 .. label_capacity) gets "engine.quant=q8_0 engine.max_batch=4" or "". */
 RYZ_MUST_USE enum ryz_status ryz_plan_point(const struct ryz_plan *plan, uint32_t point,
                                             struct ryz_plan **out, char *label,
                                             size_t label_capacity, struct ryz_error *error);
