@@ -36,6 +36,12 @@ static float next_uniform(uint64_t *state)
     return (float)((double)(z ^ (z >> 31)) * 0x1p-63 - 1.0);
 }
 
+/* Cache lines of their own, as the engine's arenas give them. */
+static void *reserve_bytes(size_t bytes)
+{
+    return bytes > SIZE_MAX - 63 ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
 static void release(struct memory *memory)
 {
     free(memory->weights);
@@ -59,11 +65,11 @@ static enum ryz_kernel_bench_status reserve(const struct ryz_kernel_bench *bench
     }
     memory->copies = bench->stream_bytes / memory->matrix_bytes + 1;
     if (!multiply(memory->copies, memory->matrix_bytes, &total)) return RYZ_KERNEL_BENCH_BAD_CASE;
-    memory->weights = malloc(total);
-    memory->x = malloc(x_count * sizeof(float));
-    memory->y = malloc(y_count * sizeof(float));
-    memory->row = malloc(bench->k * sizeof(float));
-    memory->call_ns = malloc(CALLS_MAX * sizeof(int64_t));
+    memory->weights = reserve_bytes(total);
+    memory->x = reserve_bytes(x_count * sizeof(float));
+    memory->y = reserve_bytes(y_count * sizeof(float));
+    memory->row = reserve_bytes(bench->k * sizeof(float));
+    memory->call_ns = reserve_bytes(CALLS_MAX * sizeof(int64_t));
     bool ok = memory->weights && memory->x && memory->y && memory->row && memory->call_ns;
     return ok ? RYZ_KERNEL_BENCH_OK : RYZ_KERNEL_BENCH_NO_MEMORY;
 }
