@@ -1,0 +1,315 @@
+/*
+ * test_policy_fcfs.c - goal: the order of service, of preemption and of admission is what the
+ * file's head says. Method: the policy is pure, so each case is one view and the plan expected of
+ * it; every plan also passes the plan check.
+ */
+#include "engine/base/clock.h"
+#include "engine/base/size.h"
+#include "engine/sched/policy.h"
+
+#include <criterion/criterion.h>
+
+static struct ryz_request_view requests[RYZ_VIEW_MAX];
+static struct ryz_sched_view view;
+static struct ryz_sched_plan plan;
+
+/* 1 us a token, whatever kind: makes the chunk lengths easy to see. */
+static int64_t us_per_token(const void *context, const struct ryz_batch_shape *shape)
+{
+    (void)context;
+    return RYZ_NS_PER_US * ((int64_t)shape->prefill_tokens + shape->decode_requests);
+}
+
+static void make_empty_view(void)
+{
+    view = (struct ryz_sched_view){
+        .requests = requests,
+        .kv_blocks_free = 100,
+        .limits = {.batch_requests_max = 8,
+                   .batch_tokens_max = 64,
+                   .prefill_chunk_max = 64,
+                   .kv_block_tokens = 4,
+                   .kv_blocks = 100,
+                   .queue_requests_max = 8,
+                   .context_tokens_max = 400,
+                   .step_ns_max = RYZ_TIME_NEVER},
+        .cost = {.step_ns = us_per_token},
+    };
+}
+
+static struct ryz_request_view *add(uint32_t prompt, uint32_t decoded, uint32_t computed)
+{
+    struct ryz_request_view *request = &requests[view.request_count];
+    *request = (struct ryz_request_view){.id = 100 + view.request_count,
+                                         .slot = view.request_count,
+                                         .prompt_tokens = prompt,
+                                         .decoded_tokens = decoded,
+                                         .computed_tokens = computed};
+    view.request_count++;
+    return request;
+}
+
+/* A running request holds just the blocks it needs, taken from the free ones. */
+static void add_running(uint32_t prompt, uint32_t decoded, uint32_t computed)
+{
+    struct ryz_request_view *request = add(prompt, decoded, computed);
+    request->running = true;
+    request->kv_blocks = ryz_ceil_div_u32(computed, view.limits.kv_block_tokens);
+    view.kv_blocks_free -= request->kv_blocks;
+    view.running_count++;
+}
+
+static void step(void)
+{
+    ryz_sched_step(&ryz_policy_fcfs, &view, &plan);
+}
+
+static void expect_item(uint32_t i, uint32_t view_index, enum ryz_action action, uint32_t tokens)
+{
+    cr_assert_lt(i, plan.item_count, "item %u of %u", i, plan.item_count);
+    cr_assert_eq(plan.items[i].view_index, view_index, "item %u is of request %u", i,
+                 plan.items[i].view_index);
+    cr_assert_eq(plan.items[i].action, action, "item %u", i);
+    cr_assert_eq(plan.items[i].tokens, tokens, "item %u has %u tokens", i, plan.items[i].tokens);
+}
+
+TestSuite(fcfs, .init = make_empty_view);
+
+Test(fcfs, an_empty_house_plans_nothing)
+{
+    step();
+    cr_assert_eq(plan.item_count, 0u);
+    cr_assert_eq(plan.wake_ns, RYZ_TIME_NEVER);
+}
+
+Test(fcfs, decodes_get_their_token_before_a_chunk_is_cut)
+{
+    view.limits.batch_tokens_max = 10;
+    add_running(100, 0, 20);
+    add_running(10, 1, 10);
+    add_running(10, 5, 14);
+    step();
+    cr_assert_eq(plan.item_count, 3u);
+    expect_item(0, 0, RYZ_ACT_RUN, 8);
+    expect_item(1, 1, RYZ_ACT_RUN, 1);
+    expect_item(2, 2, RYZ_ACT_RUN, 1);
+    cr_assert_not(plan.items[0].samples);
+    cr_assert(plan.items[1].samples);
+}
+
+Test(fcfs, what_the_running_leave_goes_to_the_waiting_in_order)
+{
+    view.limits.batch_tokens_max = 20;
+    add_running(10, 1, 10);
+    add(12, 0, 0);
+    add(30, 0, 0);
+    add(5, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 3u);
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+    expect_item(1, 1, RYZ_ACT_RUN, 12);
+    expect_item(2, 2, RYZ_ACT_RUN, 7);
+    cr_assert(plan.items[1].samples);
+    cr_assert_not(plan.items[2].samples);
+}
+
+Test(fcfs, a_chunk_is_no_longer_than_the_limit)
+{
+    view.limits.prefill_chunk_max = 6;
+    add_running(40, 0, 6);
+    add(9, 0, 0);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 6);
+    expect_item(1, 1, RYZ_ACT_RUN, 6);
+}
+
+Test(fcfs, the_last_arrival_gives_its_blocks_to_the_oldest)
+{
+    view.kv_blocks_free = 7;
+    add_running(8, 1, 8); /* needs its third block */
+    add_running(12, 2, 13);
+    add_running(4, 1, 4);
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    add(1, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 3u, "nobody is admitted in a step that preempts");
+    expect_item(0, 2, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+    expect_item(2, 1, RYZ_ACT_RUN, 1);
+}
+
+Test(fcfs, several_are_preempted_latest_first)
+{
+    view.kv_blocks_free = 6;
+    add_running(40, 0, 16); /* wants 24 tokens, 6 blocks */
+    add_running(4, 1, 4);
+    add_running(3, 1, 3);
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    step();
+    cr_assert_eq(plan.item_count, 3u);
+    expect_item(0, 2, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 1, RYZ_ACT_PREEMPT, 0);
+    expect_item(2, 0, RYZ_ACT_RUN, 8);
+}
+
+Test(fcfs, the_last_arrival_waits_with_its_blocks_instead_of_preempting_itself)
+{
+    view.kv_blocks_free = 6;
+    add_running(12, 2, 13); /* room in its fourth block */
+    add_running(8, 1, 8);   /* needs a third one: there is none */
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    add(1, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+}
+
+Test(fcfs, a_chunk_of_the_last_arrival_is_cut_to_the_blocks_there_are)
+{
+    view.kv_blocks_free = 7;
+    add_running(12, 2, 13);
+    add_running(40, 0, 6); /* two more tokens in its second block, four in the free one */
+    cr_assert_eq(view.kv_blocks_free, 1u);
+    step();
+    expect_item(1, 1, RYZ_ACT_RUN, 6);
+}
+
+Test(fcfs, a_request_starts_only_if_all_its_tokens_fit)
+{
+    view.limits.prefill_chunk_max = 8;
+    view.kv_blocks_free = 9;
+    add(36, 0, 0);
+    add(4, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 1u, "what the first still owes is not given to the second");
+    expect_item(0, 0, RYZ_ACT_RUN, 8);
+}
+
+Test(fcfs, nobody_overtakes_a_request_that_does_not_fit)
+{
+    view.kv_blocks_free = 10;
+    add_running(20, 1, 20);
+    add(40, 0, 0);
+    add(1, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+}
+
+Test(fcfs, admissions_leave_room_for_the_running_to_grow)
+{
+    view.kv_blocks_free = 8;
+    add_running(10, 1, 10);
+    add(20, 0, 0); /* 5 blocks of the 5 free, but 1 % of 100 stays */
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+    view.kv_blocks_free = 6;
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+}
+
+Test(fcfs, a_lone_request_may_take_the_whole_pool)
+{
+    view.limits.kv_blocks = view.kv_blocks_free = 100;
+    view.limits.batch_tokens_max = view.limits.prefill_chunk_max = 1000;
+    add(400, 0, 0);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 400);
+}
+
+Test(fcfs, a_chunk_shrinks_to_the_believed_length_of_a_step)
+{
+    view.limits.step_ns_max = 20 * RYZ_NS_PER_US;
+    add_running(10, 1, 10);
+    add_running(10, 1, 10);
+    add_running(60, 0, 10);
+    step();
+    expect_item(2, 2, RYZ_ACT_RUN, 18);
+    cr_assert_eq(us_per_token(NULL, &plan.shape), view.limits.step_ns_max);
+}
+
+Test(fcfs, decodes_behind_a_chunk_count_in_its_step_time)
+{
+    view.limits.step_ns_max = 20 * RYZ_NS_PER_US;
+    add_running(60, 0, 10);
+    add_running(10, 1, 10);
+    add_running(10, 1, 10);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 18);
+    cr_assert_eq(plan.item_count, 3u);
+}
+
+Test(fcfs, the_first_prefill_gets_a_block_however_slow_the_step_is)
+{
+    view.limits.step_ns_max = 1;
+    add_running(10, 1, 10);
+    add_running(60, 0, 12);
+    add_running(60, 0, 12);
+    add(60, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 2u, "and only the first");
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+    expect_item(1, 1, RYZ_ACT_RUN, 4);
+}
+
+Test(fcfs, a_waiting_prompt_starts_although_the_step_is_slow)
+{
+    view.limits.step_ns_max = 1;
+    add_running(10, 1, 10);
+    add(60, 0, 0);
+    step();
+    expect_item(1, 1, RYZ_ACT_RUN, 4);
+}
+
+Test(fcfs, a_budget_below_the_decodes_serves_the_oldest)
+{
+    view.limits.batch_tokens_max = 2;
+    for (int i = 0; i < 4; i++) add_running(10, 1, 10);
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+    expect_item(1, 1, RYZ_ACT_RUN, 1);
+}
+
+Test(fcfs, an_old_prefill_moves_on_although_decodes_fill_the_budget)
+{
+    view.limits.batch_tokens_max = 4;
+    add_running(40, 0, 4);
+    for (int i = 0; i < 6; i++) add_running(10, 1, 10);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 4);
+    cr_assert_eq(plan.item_count, 1u);
+}
+
+Test(fcfs, lowered_limits_let_the_oldest_run_and_admit_nobody)
+{
+    view.limits.batch_requests_max = 2;
+    for (int i = 0; i < 4; i++) add_running(10, 1, 10);
+    add(5, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+    expect_item(1, 1, RYZ_ACT_RUN, 1);
+}
+
+Test(fcfs, a_resumed_request_computes_its_output_again)
+{
+    add(10, 7, 0);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 17);
+    cr_assert(plan.items[0].samples);
+}
+
+static int64_t no_opinion(const void *context, const struct ryz_batch_shape *shape)
+{
+    (void)context;
+    (void)shape;
+    return 0;
+}
+
+Test(fcfs, a_cost_without_opinion_limits_nothing)
+{
+    view.limits.step_ns_max = 1;
+    view.cost.step_ns = no_opinion;
+    add(60, 0, 0);
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 60);
+}
