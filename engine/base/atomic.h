@@ -7,6 +7,8 @@
 
 #include <stdatomic.h>
 
+/* Lower case because they stand for functions; macros because C11 atomics are generic.
+ * NOLINTBEGIN(readability-identifier-naming) */
 #define ryz_load_relaxed(object) atomic_load_explicit((object), memory_order_relaxed)
 #define ryz_load_acquire(object) atomic_load_explicit((object), memory_order_acquire)
 #define ryz_store_relaxed(object, value)                                                           \
@@ -20,5 +22,6 @@
 #define ryz_cas_acq_rel(object, expected, desired)                                                 \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_acq_rel, \
                                             memory_order_acquire)
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif

@@ -46,7 +46,7 @@ enum ryz_status ryz_file_load(const char *path, size_t max_bytes, char **text, s
         status = ryz_fail(error, RYZ_INVALID, "%s: larger than %zu KiB", path, max_bytes / 1024);
     }
     (void)fclose(file); /* read only: nothing can be lost */
-    if (status != RYZ_OK) {
+    if (status != RYZ_OK || bytes == NULL) {
         free(bytes);
         return status;
     }

@@ -17,9 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RYZ_INI_LINE_MAX 190u           /* bytes of a line; inih's buffer is 200 */
-#define RYZ_INI_NAME_MAX 48u            /* bytes of a section's name and of a key */
-#define RYZ_INI_FILE_MAX (1024u * 1024) /* bytes of a file */
+#define RYZ_INI_LINE_MAX 190u              /* bytes of a line; inih's buffer is 200 */
+#define RYZ_INI_NAME_MAX 48u               /* bytes of a section's name and of a key */
+#define RYZ_INI_FILE_MAX ((size_t)1 << 20) /* bytes of a file */
 
 /* One header or one key; the texts live until the callback returns. */
 struct ryz_ini_item {

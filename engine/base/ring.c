@@ -25,12 +25,12 @@ struct cell {
 
 /* Producers share `tail`, the consumer owns `head`; lines of their own keep them from bouncing. */
 struct ryz_ring {
-    unsigned char *cells;
+    _Alignas(LINE_BYTES) _Atomic size_t tail; /* next position to fill */
+    _Alignas(LINE_BYTES) _Atomic size_t head; /* next position to take; the consumer writes it */
+    _Alignas(LINE_BYTES) unsigned char *cells;
     size_t stride; /* bytes from cell to cell */
     size_t mask;   /* capacity - 1 */
     size_t item_bytes;
-    _Alignas(LINE_BYTES) _Atomic size_t tail; /* next position to fill */
-    _Alignas(LINE_BYTES) _Atomic size_t head; /* next position to take; the consumer writes it */
 };
 
 static struct cell *cell_at(const struct ryz_ring *ring, size_t position)

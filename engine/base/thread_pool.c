@@ -34,20 +34,21 @@ struct worker {
     size_t index; /* 1 .. threads - 1 */
 };
 
-struct ryz_thread_pool {
-    uint32_t threads;
-    /* The job: written by the caller before it bumps `generation`, read by workers after. */
-    ryz_pool_task task;
-    void *context;
-    size_t count, grain;
-    bool stop;
-    uint32_t caller_spins; /* the caller's spin budget */
-    struct worker *workers;
-
+/* What threads spin on stands apart from what they only read. */
+struct ryz_thread_pool { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     _Alignas(LINE_BYTES) _Atomic uint32_t generation; /* one more for each job */
     _Alignas(LINE_BYTES) _Atomic uint32_t pending;    /* workers that have not finished the job */
     _Alignas(LINE_BYTES) _Atomic uint32_t sleepers;   /* workers asleep or about to be */
     _Atomic uint32_t caller_sleeps;                   /* 1: the caller is or will be asleep */
+
+    /* The job: written by the caller before it bumps `generation`, read by workers after. */
+    _Alignas(LINE_BYTES) ryz_pool_task task;
+    void *context;
+    size_t count, grain;
+    struct worker *workers;
+    uint32_t threads;
+    uint32_t caller_spins; /* the caller's spin budget */
+    bool stop;
 
     pthread_mutex_t lock; /* guards nothing but the two conditions; held for no callback */
     pthread_cond_t work;  /* generation has changed */

@@ -91,6 +91,8 @@ enum ryz_status ryz_units_parse(const char *text, enum ryz_unit_kind kind, doubl
 {
     const char *noun = kinds[kind].noun, *example = kinds[kind].example;
     const char *end = number_end(text);
+    if (text[0] == '\0')
+        return ryz_fail(error, RYZ_INVALID, "%s is missing: write it like \"%s\"", noun, example);
     if (end == text)
         return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is not %s: write it like \"%s\"", text, noun,
                         example);

@@ -8,11 +8,14 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/clock.h"
+#include "engine/base/size.h"
 #include "harness/scenario/values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PREFILL_CHUNK_AUTO 256u /* tokens */
 
 /* The struct that the keys of a section write to; `ordinal` counts sections of one kind. */
 static void *section_base(struct ryz_plan *plan, enum ryz_section section, uint32_t ordinal)
@@ -78,15 +81,11 @@ static void finish_fault(struct ryz_fault *fault, const char *name)
     fault->until_ns = fault->until_ns == 0 ? RYZ_TIME_NEVER : fault->at_ns + fault->until_ns;
 }
 
-/* A default chunk must not be larger than the step the scenario asks for. */
-static void finish_engine(const struct ryz_built *built, uint32_t point,
-                          const struct ryz_instance *instance, struct ryz_engine_plan *engine)
+/* prefill_chunk = auto: never larger than the step the scenario asks for. */
+static void finish_engine(struct ryz_engine_plan *engine)
 {
-    struct ryz_origin origin;
-    const struct ryz_key *key = ryz_key_find(RYZ_SECTION_ENGINE, "prefill_chunk");
-    (void)ryz_build_text(built, point, instance, key, &origin);
-    if (origin.file == RYZ_FROM_DEFAULT && engine->prefill_chunk > engine->max_batch_tokens)
-        engine->prefill_chunk = engine->max_batch_tokens;
+    if (engine->prefill_chunk == 0)
+        engine->prefill_chunk = ryz_min_u32(PREFILL_CHUNK_AUTO, engine->max_batch_tokens);
 }
 
 static void build_named(const struct ryz_built *built, uint32_t point,
@@ -113,7 +112,7 @@ void ryz_build(const struct ryz_built *built, uint32_t point, struct ryz_plan *p
         if (ryz_section_is_named(section)) continue;
         const struct ryz_instance *instance = ryz_settings_find(settings, section, "");
         build_section(built, point, section, instance, section_base(plan, section, 0));
-        if (section == RYZ_SECTION_ENGINE) finish_engine(built, point, instance, &plan->engine);
+        if (section == RYZ_SECTION_ENGINE) finish_engine(&plan->engine);
     }
     for (uint32_t i = 0; i < settings->instance_count; i++)
         build_named(built, point, &settings->instances[i], plan);

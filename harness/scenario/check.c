@@ -89,6 +89,15 @@ static const struct {
     {"duration", ~(1u << RYZ_ARRIVAL_TRACE), "closed, constant and poisson"},
 };
 
+bool ryz_check_traffic_uses(const char *key, enum ryz_arrival_kind arrival)
+{
+    for (size_t i = 0; i < RYZ_COUNT_OF(traffic_uses); i++) {
+        if (strcmp(traffic_uses[i].key, key) == 0)
+            return (traffic_uses[i].arrivals & 1u << arrival) != 0;
+    }
+    return true;
+}
+
 /* A key that is written beside an arrival that ignores it was meant to do something. Written
  * elsewhere (an include, --set, a swept arrival), it is a leftover and does no harm. */
 static void check_unused(const struct check *check, const struct ryz_instance *instance,

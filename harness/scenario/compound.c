@@ -4,9 +4,10 @@
  * Leaves to others: plain values (values.c). The idea: each is cut into pieces which are ordinary
  * quantities, so that units and messages are the same everywhere.
  */
+#include "harness/scenario/values.h"
+
 #include "engine/base/clock.h"
 #include "engine/base/units.h"
-#include "harness/scenario/values.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 
 static const struct ryz_key keys[] = {
 #define X(section, key, type, holder, field, fallback, low, high, words, help)                     \
-    {RYZ_SECTION_##section,                                                                        \
-     #key,                                                                                         \
+    {#key,                                                                                         \
+     RYZ_SECTION_##section,                                                                        \
      RYZ_VALUE_##type,                                                                             \
      offsetof(struct holder, field),                                                               \
      sizeof(((struct holder *)0)->field),                                                          \

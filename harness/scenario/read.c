@@ -5,12 +5,12 @@
  * idea: the scenario is gone through twice, first only for `include`, so that included files come
  * before it in the list and its own keys win.
  */
-#include "harness/scenario/paths.h"
 #include "harness/scenario/settings.h"
-#include "harness/scenario/values.h"
 
 #include "engine/base/assert.h"
 #include "engine/base/ini.h"
+#include "harness/scenario/paths.h"
+#include "harness/scenario/values.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -125,8 +125,8 @@ static uint32_t count_instances(const struct ryz_settings *settings, enum ryz_se
     return count;
 }
 
-static void refuse_section(struct ryz_settings *settings, const char *text, size_t length,
-                           struct ryz_origin origin)
+/* The message for a section that does not exist; `length` bytes of `text` are its first word. */
+static void describe_no_section(const char *text, size_t length, char *out, size_t capacity)
 {
     char base[RYZ_SUGGEST_WORD_MAX + 1], hint[HINT_BYTES];
     struct ryz_suggest suggest;
@@ -134,15 +134,10 @@ static void refuse_section(struct ryz_settings *settings, const char *text, size
     ryz_suggest_init(&suggest, base);
     for (unsigned i = 0; i < RYZ_SECTION_COUNT; i++)
         ryz_suggest_offer(&suggest, ryz_section_name((enum ryz_section)i));
-    if (suggest.best != NULL) {
-        ryz_settings_mistake(settings, origin, "there is no section [%s]%s", text,
-                             ryz_suggest_text(&suggest, hint, sizeof hint));
-    } else {
-        ryz_settings_mistake(settings, origin,
-                             "there is no section [%s]; there are: scenario engine model "
-                             "traffic.NAME fault.NAME accuracy sweep targets output",
-                             text);
-    }
+    (void)snprintf(out, capacity, "there is no section [%s]%s", base,
+                   suggest.best != NULL ? ryz_suggest_text(&suggest, hint, sizeof hint)
+                                        : "; there are: scenario engine model traffic.NAME "
+                                          "fault.NAME accuracy sweep targets output");
 }
 
 /* Is the part of a section after its first dot as it must be? Files a mistake if not. */
@@ -188,7 +183,9 @@ struct ryz_instance *ryz_settings_section(struct ryz_settings *settings, const c
     size_t length = strcspn(text, ".");
     enum ryz_section section = RYZ_SECTION_SCENARIO;
     if (!ryz_section_parse(text, length, &section)) {
-        refuse_section(settings, text, length, origin);
+        char message[240];
+        describe_no_section(text, length, message, sizeof message);
+        ryz_settings_mistake(settings, origin, "%s", message);
         return NULL;
     }
     const char *name = text[length] == '.' ? text + length + 1 : "";
@@ -360,7 +357,12 @@ enum ryz_status ryz_settings_resolve(struct ryz_settings *settings, const char *
     size_t length = strcspn(path, ".");
     enum ryz_section section = RYZ_SECTION_SCENARIO;
     char name[RYZ_SUGGEST_WORD_MAX + 1] = "";
-    if (!ryz_section_parse(path, length, &section) || path[length] == '\0')
+    if (path[length] != '\0' && !ryz_section_parse(path, length, &section)) {
+        char message[240];
+        describe_no_section(path, length, message, sizeof message);
+        return ryz_fail(error, RYZ_INVALID, "%s", message);
+    }
+    if (path[length] == '\0' || path[length + 1] == '\0')
         return ryz_fail(error, RYZ_INVALID,
                         "\"%.60s\" is no path to a key: write it like \"engine.max_batch\" or "
                         "\"traffic.main.rate\"",
@@ -416,6 +418,7 @@ void ryz_settings_override(struct ryz_settings *settings, const char *path, cons
     } else if (ryz_settings_resolve(settings, path, &instance, &key, &error) != RYZ_OK) {
         ryz_settings_mistake(settings, origin, "%s", error.text);
     } else {
+        RYZ_ASSERT(key != NULL);
         if (instance == NULL)
             instance = ryz_settings_section(settings, ryz_section_name(key->section), origin);
         if (instance != NULL) ryz_settings_add(settings, instance, key->name, value, origin);

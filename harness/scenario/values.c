@@ -70,6 +70,8 @@ enum ryz_status ryz_value_number(const char *text, const struct ryz_key *key, do
     if (status != RYZ_OK) return status;
     if (is_whole(key->type) && number != floor(number))
         return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is not a whole number", text);
+    if (key->low == key->high && number != key->low)
+        return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is not %.0f", text, key->low);
     if (number < key->low || number > key->high) {
         char low[32], high[32];
         ryz_units_format(key->low, kind, low, sizeof low);
