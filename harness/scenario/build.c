@@ -1,7 +1,7 @@
 /*
  * build.c - one plan from defaults, settings and the values of a sweep's point.
  *
- * Leaves to others: what is wrong with it (check.c). The idea: a plan is always built from scratch,
+ * Leaves to others: what is wrong with it (rules.c). The idea: a plan is always built from scratch,
  * never changed, so the plan of a point cannot depend on another point.
  */
 #include "harness/scenario/build.h"
@@ -135,8 +135,8 @@ static void check_points(struct ryz_built *built)
     }
     for (uint32_t point = 0; point < count; point++) {
         ryz_build(built, point, plan);
-        ryz_check_point(built, point, plan);
-        ryz_check_paths(built, point, plan);
+        ryz_rules_check_point(built, point, plan);
+        ryz_rules_find_paths(built, point, plan);
     }
     free(plan);
 }
@@ -163,7 +163,7 @@ enum ryz_status ryz_build_open(const char *path, const struct ryz_overrides *ove
     check_points(built);
     ryz_build(built, 0, &built->plan);
     ryz_targets_read(settings, &built->plan);
-    ryz_check_paths(built, 0, &built->plan);
+    ryz_rules_find_paths(built, 0, &built->plan);
     built->sweep.shuffled = built->plan.sweep.shuffled;
     built->sweep.cooldown_ns = built->plan.sweep.cooldown_ns;
     built->plan.sweep = built->sweep;

@@ -48,11 +48,11 @@ const char *ryz_build_text(const struct ryz_built *built, uint32_t point,
 void ryz_targets_read(struct ryz_settings *settings, struct ryz_plan *plan);
 
 /* Does a key of [traffic.*] mean anything for this kind of arrival? */
-bool ryz_check_traffic_uses(const char *key, enum ryz_arrival_kind arrival);
+bool ryz_rules_traffic_uses(const char *key, enum ryz_arrival_kind arrival);
 /* Files what is wrong with a point as a whole: missing keys, keys that contradict each other. */
-void ryz_check_point(struct ryz_built *built, uint32_t point, const struct ryz_plan *plan);
+void ryz_rules_check_point(struct ryz_built *built, uint32_t point, const struct ryz_plan *plan);
 /* Replaces the paths that this plan needs by the files they lead to; absent ones are filed. */
-void ryz_check_paths(struct ryz_built *built, uint32_t point, struct ryz_plan *plan);
+void ryz_rules_find_paths(struct ryz_built *built, uint32_t point, struct ryz_plan *plan);
 
 /* Reads and checks everything. OK also when mistakes were filed: see settings->mistake_count. */
 RYZ_MUST_USE enum ryz_status ryz_build_open(const char *path, const struct ryz_overrides *overrides,

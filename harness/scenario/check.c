@@ -1,341 +1,266 @@
 /*
- * check.c - keys that need, exclude or contradict each other.
+ * check.c - what `ryz check` shows.
  *
- * Leaves to others: single values (values.c). The idea: each check looks at a whole plan and names
- * the line of the key that has to change; a section with a bad value is left alone, because what
- * follows from it would only repeat the message.
+ * Leaves to others: reading and checking. The idea: keys are walked in the order of the table, with
+ * the text that won and its origin, so what is printed is what was built.
  */
-#include "harness/scenario/build.h"
+#include "harness/scenario/check.h"
 
 #include "engine/base/clock.h"
-#include "engine/base/size.h"
-#include "harness/scenario/paths.h"
-#include "harness/scenario/values.h"
+#include "engine/base/hash.h"
+#include "engine/base/ini.h"
+#include "harness/scenario/build.h"
 
-#include <stdio.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* One point under inspection. */
-struct check {
-    struct ryz_built *built;
-    struct ryz_settings *settings;
-    uint32_t point;
-    const struct ryz_plan *plan;
-};
+#define KEY_COLUMNS   16
+#define VALUE_COLUMNS 28
 
-/* Where a key was set; where its section starts if it was not; the file if there is no section. */
-static struct ryz_origin origin_of(const struct check *check, const struct ryz_instance *instance,
-                                   const char *name)
+static const struct ryz_built *built_of(const struct ryz_plan *plan)
 {
-    struct ryz_origin origin = {.file = RYZ_FROM_DEFAULT};
-    if (instance == NULL) return (struct ryz_origin){.file = 0};
-    const struct ryz_key *key = ryz_key_find(instance->section, name);
-    if (key != NULL) (void)ryz_build_text(check->built, check->point, instance, key, &origin);
-    return origin.file == RYZ_FROM_DEFAULT ? instance->origin : origin;
+    return (const struct ryz_built *)(const void *)plan;
 }
 
-/* Was the key given, by a setting or an axis? A refused value counts as given. */
-static bool is_given(const struct check *check, const struct ryz_instance *instance,
-                     const char *name)
+/* Does an axis of this plan set the key? Not in the plan of a point, which has its value. */
+static bool is_swept(const struct ryz_built *built, const struct ryz_instance *instance,
+                     const struct ryz_key *key)
 {
-    struct ryz_origin origin = {.file = RYZ_FROM_DEFAULT};
-    if (instance == NULL) return false;
-    const struct ryz_key *key = ryz_key_find(instance->section, name);
-    (void)ryz_build_text(check->built, check->point, instance, key, &origin);
-    return origin.file != RYZ_FROM_DEFAULT;
+    for (uint32_t i = 0; !built->is_point && i < built->sweep.axis_count; i++) {
+        const struct ryz_axis_target *target = &built->targets[i];
+        if (target->key == key && &built->settings->instances[target->instance] == instance)
+            return true;
+    }
+    return false;
 }
 
-static struct ryz_instance *section_of(const struct check *check, enum ryz_section section)
+static void print_line(const char *name, const char *value, const char *origin, FILE *out)
 {
-    return ryz_settings_find(check->settings, section, "");
+    /* A comment that would make the line too long to be read again goes above it. */
+    size_t length = strlen(value) + strlen(origin) + KEY_COLUMNS + 8;
+    bool above = length > RYZ_INI_LINE_MAX;
+    if (above) (void)fprintf(out, "; %.180s\n", origin);
+    if (above) {
+        (void)fprintf(out, "%-*s = %s\n", KEY_COLUMNS, name, value);
+    } else {
+        (void)fprintf(out, "%-*s = %-*s ; %s\n", KEY_COLUMNS, name, VALUE_COLUMNS, value, origin);
+    }
 }
 
-/* Keys without a default, in [scenario] and in every named section. */
-static void check_required(const struct check *check)
+/* A default that this traffic does not use would be refused if it were written down. */
+static bool is_idle(const struct ryz_built *built, const struct ryz_instance *instance,
+                    const struct ryz_key *key, struct ryz_origin origin)
+{
+    if (key->section != RYZ_SECTION_TRAFFIC || origin.file != RYZ_FROM_DEFAULT) return false;
+    for (uint32_t i = 0; i < built->plan.traffic_count; i++) {
+        const struct ryz_traffic_plan *traffic = &built->plan.traffic[i];
+        if (strcmp(traffic->name, instance->name) == 0)
+            return !ryz_rules_traffic_uses(key->name, traffic->arrival);
+    }
+    return false;
+}
+
+static void print_section(const struct ryz_built *built, enum ryz_section section,
+                          const struct ryz_instance *instance, FILE *out)
 {
     const struct ryz_key *key = NULL;
-    struct ryz_settings *settings = check->settings;
-    if (section_of(check, RYZ_SECTION_SCENARIO) == NULL)
-        ryz_settings_mistake(settings, (struct ryz_origin){.file = 0},
-                             "there is no [scenario] section, which needs name and schema = 1");
+    const char *name = instance != NULL ? instance->name : "";
+    (void)fprintf(out, "\n[%s%s%s]\n", ryz_section_name(section), name[0] != '\0' ? "." : "", name);
     for (size_t i = 0; (key = ryz_key_at(i)) != NULL; i++) {
-        for (uint32_t k = 0; key->fallback == NULL && k < settings->instance_count; k++) {
-            struct ryz_instance *instance = &settings->instances[k];
-            if (instance->section != key->section || is_given(check, instance, key->name)) continue;
-            ryz_settings_mistake(settings, instance->origin, "[%s%s%s] needs %s%s",
-                                 ryz_section_name(key->section),
-                                 instance->name[0] != '\0' ? "." : "", instance->name, key->name,
-                                 strcmp(key->name, "schema") == 0 ? " = 1" : "");
-            instance->bad = true;
-        }
+        struct ryz_origin origin;
+        char where[RYZ_PATH_MAX + 16];
+        if (key->section != section || key->type == RYZ_VALUE_FILES) continue;
+        const char *text = ryz_build_text(built, built->point, instance, key, &origin);
+        if (text == NULL || is_swept(built, instance, key) || is_idle(built, instance, key, origin))
+            continue;
+        print_line(key->name, text,
+                   ryz_settings_where(built->settings, origin, where, sizeof where), out);
     }
 }
 
-/* For which arrivals a key of [traffic.*] means something; bit = enum ryz_arrival_kind. */
-static const struct {
-    const char *key;
-    unsigned arrivals;
-    const char *text;
-} traffic_uses[] = {
-    {"rate", 1u << RYZ_ARRIVAL_CONSTANT | 1u << RYZ_ARRIVAL_POISSON, "constant and poisson"},
-    {"concurrency", 1u << RYZ_ARRIVAL_CLOSED, "closed"},
-    {"trace", 1u << RYZ_ARRIVAL_TRACE, "trace"},
-    {"format", 1u << RYZ_ARRIVAL_TRACE, "trace"},
-    {"window", 1u << RYZ_ARRIVAL_TRACE, "trace"},
-    {"speed", 1u << RYZ_ARRIVAL_TRACE, "trace"},
-    {"scale_tokens", 1u << RYZ_ARRIVAL_TRACE, "trace"},
-    {"prompt", ~(1u << RYZ_ARRIVAL_TRACE), "closed, constant and poisson"},
-    {"output", ~(1u << RYZ_ARRIVAL_TRACE), "closed, constant and poisson"},
-    {"duration", ~(1u << RYZ_ARRIVAL_TRACE), "closed, constant and poisson"},
-};
-
-bool ryz_check_traffic_uses(const char *key, enum ryz_arrival_kind arrival)
+/* [targets] and the axes of [sweep]: the free keys of a section. */
+static void print_free_keys(const struct ryz_built *built, const struct ryz_instance *instance,
+                            FILE *out)
 {
-    for (size_t i = 0; i < RYZ_COUNT_OF(traffic_uses); i++) {
-        if (strcmp(traffic_uses[i].key, key) == 0)
-            return (traffic_uses[i].arrivals & 1u << arrival) != 0;
-    }
-    return true;
-}
-
-/* A key that is written beside an arrival that ignores it was meant to do something. Written
- * elsewhere (an include, --set, a swept arrival), it is a leftover and does no harm. */
-static void check_unused(const struct check *check, const struct ryz_instance *instance,
-                         const struct ryz_traffic_plan *traffic)
-{
-    struct ryz_origin arrival = origin_of(check, instance, "arrival");
-    if (is_given(check, instance, "arrival") &&
-        ryz_settings_winner(check->settings, instance,
-                            ryz_key_find(RYZ_SECTION_TRAFFIC, "arrival")) == NULL)
-        return; /* swept */
-    for (size_t i = 0; i < RYZ_COUNT_OF(traffic_uses); i++) {
-        const char *key = traffic_uses[i].key;
-        struct ryz_origin origin = origin_of(check, instance, key);
-        if ((traffic_uses[i].arrivals & 1u << traffic->arrival) == 0 &&
-            is_given(check, instance, key) && origin.file == arrival.file)
-            ryz_settings_mistake(check->settings, origin,
-                                 "[traffic.%s] %s has no effect here: it is for arrival = %s",
-                                 instance->name, key, traffic_uses[i].text);
+    const struct ryz_settings *settings = built->settings;
+    for (uint32_t i = 0; i < settings->setting_count; i++) {
+        const struct ryz_setting *setting = &settings->settings[i];
+        char where[RYZ_PATH_MAX + 16];
+        if (&settings->instances[setting->instance] != instance || setting->key != NULL ||
+            ryz_settings_is_outdone(settings, i))
+            continue;
+        print_line(setting->name, setting->value,
+                   ryz_settings_where(settings, setting->origin, where, sizeof where), out);
     }
 }
 
-/* Files "[traffic.main] arrival = closed needs concurrency". */
-static void need(const struct check *check, const struct ryz_instance *instance, bool good,
-                 const char *why)
+void ryz_plan_print(const struct ryz_plan *plan, FILE *out)
 {
-    if (!good)
-        ryz_settings_mistake(check->settings, origin_of(check, instance, "arrival"),
-                             "[traffic.%s] %s", instance->name, why);
-}
-
-static void check_traffic(const struct check *check, const struct ryz_instance *instance,
-                          const struct ryz_traffic_plan *traffic)
-{
-    bool ends = traffic->requests > 0 || traffic->duration_ns > 0;
-    switch (traffic->arrival) {
-    case RYZ_ARRIVAL_CLOSED:
-        need(check, instance, traffic->concurrency > 0,
-             "arrival = closed needs concurrency, the requests in flight");
-        need(check, instance, ends,
-             "arrival = closed needs requests or duration, or it never ends");
-        break;
-    case RYZ_ARRIVAL_CONSTANT:
-    case RYZ_ARRIVAL_POISSON:
-        need(check, instance, traffic->rate_per_s > 0.0,
-             "this arrival needs a rate, like \"rate = 6 /s\"");
-        need(check, instance, ends, "this arrival needs duration or requests, or it never ends");
-        break;
-    case RYZ_ARRIVAL_TRACE:
-        need(check, instance, traffic->trace[0] != '\0', "arrival = trace needs trace, a file");
-        need(check, instance, is_given(check, instance, "format"),
-             "arrival = trace needs format: azure or mooncake");
-        break;
-    }
-    check_unused(check, instance, traffic);
-}
-
-static void check_engine(const struct check *check)
-{
-    const struct ryz_engine_plan *engine = &check->plan->engine;
-    const struct ryz_instance *instance = section_of(check, RYZ_SECTION_ENGINE);
-    struct ryz_settings *settings = check->settings;
-    struct ryz_origin target = origin_of(check, instance, "target");
-    bool model = check->plan->model_path[0] != '\0';
-    if (engine->target == RYZ_TARGET_EMBEDDED && !model)
-        ryz_settings_mistake(settings, target,
-                             "the embedded engine needs a model: [model] path = FILE.gguf");
-    if (engine->target == RYZ_TARGET_SIMULATOR && engine->cost[0] == '\0' && !model)
-        ryz_settings_mistake(settings, target,
-                             "the simulator needs [engine] cost = RESULTS.h5 or a [model] path");
-    if (engine->target == RYZ_TARGET_HTTP && engine->url[0] == '\0')
-        ryz_settings_mistake(settings, target,
-                             "[engine] target = http needs url, like http://127.0.0.1:8080/v1");
-    if (engine->url[0] != '\0' && strncmp(engine->url, "http://", 7) != 0 &&
-        strncmp(engine->url, "https://", 8) != 0)
-        ryz_settings_mistake(settings, origin_of(check, instance, "url"),
-                             "[engine] url: it starts with http:// or https://");
-    if (engine->prefill_chunk > engine->max_batch_tokens)
-        ryz_settings_mistake(settings, origin_of(check, instance, "prefill_chunk"),
-                             "[engine] prefill_chunk %u is larger than max_batch_tokens %u",
-                             engine->prefill_chunk, engine->max_batch_tokens);
-    if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)
-        ryz_settings_mistake(settings, target,
-                             "accuracy is measured on the embedded engine only: set target = "
-                             "embedded, or mode = performance");
-}
-
-/* Can the target be hit there? "" or the reason why not. */
-static const char *fault_place(const struct ryz_engine_plan *engine, enum ryz_fault_point point)
-{
-    bool server = engine->target == RYZ_TARGET_HTTP;
-    switch (point) {
-    case RYZ_FAULT_SERVER:
-        return server && engine->spawn[0] != '\0'
-                   ? ""
-                   : "needs target = http and a spawn command: ryz kills only what it started";
-    case RYZ_FAULT_NET_WRITE:
-        return server && engine->control[0] != '\0'
-                   ? ""
-                   : "needs target = http and control, the socket of ryz serve";
-    case RYZ_FAULT_CLIENT:
-        return "";
-    default:
-        return !server || engine->control[0] != '\0'
-                   ? ""
-                   : "reaches into the engine: over http it needs control, the socket of ryz serve";
-    }
-}
-
-static void check_fault(const struct check *check, const struct ryz_instance *instance,
-                        const struct ryz_fault *fault)
-{
-    struct ryz_settings *settings = check->settings;
-    const char *point = ryz_fault_point_name(fault->point);
-    struct ryz_origin origin;
-    const struct ryz_key *action = ryz_key_find(RYZ_SECTION_FAULT, "do");
-    const char *text = ryz_build_text(check->built, check->point, instance, action, &origin);
-    if (!ryz_fault_point_allows(fault->point, fault->action))
-        ryz_settings_mistake(settings, origin, "[fault.%s] \"%s\" cannot happen at %s",
-                             instance->name, text, point);
-    const char *why = fault_place(&check->plan->engine, fault->point);
-    if (why[0] != '\0')
-        ryz_settings_mistake(settings, origin_of(check, instance, "where"), "[fault.%s] %s %s",
-                             instance->name, point, why);
-    bool share = is_given(check, instance, "share");
-    if (share && text != NULL && ryz_value_action_has_share(text))
-        ryz_settings_mistake(settings, origin_of(check, instance, "share"),
-                             "[fault.%s] the share is given twice, here and in \"do = %s\"",
-                             instance->name, text);
-    if (fault->action == RYZ_FAULT_KILL && (share || is_given(check, instance, "for")))
-        ryz_settings_mistake(settings, origin,
-                             "[fault.%s] a kill happens once, at its time: it has no %s",
-                             instance->name, share ? "share" : "for");
-}
-
-static void check_accuracy(const struct check *check)
-{
-    const struct ryz_instance *instance = section_of(check, RYZ_SECTION_ACCURACY);
-    if (!check->plan->accuracy.enabled || check->plan->accuracy.set[0] != '\0') return;
-    struct ryz_origin origin = origin_of(check, section_of(check, RYZ_SECTION_SCENARIO), "mode");
-    if (instance != NULL) origin = instance->origin;
-    ryz_settings_mistake(check->settings, origin,
-                         "this mode measures accuracy and needs [accuracy] set = TEXT");
-}
-
-/* The file's name is made from a template: only known placeholders, no folders. */
-static void check_output(const struct check *check)
-{
-    const struct ryz_instance *instance = section_of(check, RYZ_SECTION_OUTPUT);
-    const struct ryz_output_plan *output = &check->plan->output;
-    struct ryz_origin origin = origin_of(check, instance, "hdf5");
-    for (const char *at = strchr(output->hdf5, '{'); at != NULL; at = strchr(at + 1, '{')) {
-        size_t length = strcspn(at, "}");
-        char word[16];
-        (void)snprintf(word, sizeof word, "%.*s", length > 1 ? (int)length - 1 : 0, at + 1);
-        if (at[length] != '}' || ryz_value_index_of("name commit time seed", word) < 0)
-            ryz_settings_mistake(check->settings, origin,
-                                 "[output] hdf5: there are {name} {commit} {time} {seed}, but no "
-                                 "\"%.20s\"",
-                                 at);
-    }
-    if (strchr(output->hdf5, '/') != NULL)
-        ryz_settings_mistake(check->settings, origin,
-                             "[output] hdf5 is a file name; its folder goes to dir");
-    if (ryz_value_index_of(output->plots, "none") >= 0 && strcmp(output->plots, "none") != 0)
-        ryz_settings_mistake(check->settings, origin_of(check, instance, "plots"),
-                             "[output] plots: \"none\" stands alone");
-}
-
-void ryz_check_point(struct ryz_built *built, uint32_t point, const struct ryz_plan *plan)
-{
+    const struct ryz_built *built = built_of(plan);
     struct ryz_settings *settings = built->settings;
-    const struct check check = {built, settings, point, plan};
-    check_required(&check);
-    const struct ryz_instance *engine = section_of(&check, RYZ_SECTION_ENGINE);
-    const struct ryz_instance *scenario = section_of(&check, RYZ_SECTION_SCENARIO);
-    bool engine_good = engine == NULL || !engine->bad;
-    if (engine_good) check_engine(&check);
-    uint32_t traffic = 0, fault = 0;
-    for (uint32_t i = 0; i < settings->instance_count; i++) {
-        const struct ryz_instance *instance = &settings->instances[i];
-        if (instance->section == RYZ_SECTION_TRAFFIC) {
-            const struct ryz_traffic_plan *stream = &plan->traffic[traffic++];
-            if (!instance->bad) check_traffic(&check, instance, stream);
-        } else if (instance->section == RYZ_SECTION_FAULT) {
-            const struct ryz_fault *one = &plan->faults[fault++];
-            if (!instance->bad && engine_good) check_fault(&check, instance, one);
+    (void)fprintf(out, "; %.180s\n", plan->title);
+    for (unsigned s = 0; s < RYZ_SECTION_COUNT; s++) {
+        enum ryz_section section = (enum ryz_section)s;
+        const struct ryz_instance *instance = ryz_settings_find(settings, section, "");
+        bool optional = section == RYZ_SECTION_ACCURACY || section == RYZ_SECTION_MODEL ||
+                        section == RYZ_SECTION_SWEEP || section == RYZ_SECTION_TARGETS;
+        if (!ryz_section_is_named(section) && (instance != NULL || !optional)) {
+            print_section(built, section, instance, out);
+            if (instance != NULL && !(built->is_point && section == RYZ_SECTION_SWEEP))
+                print_free_keys(built, instance, out);
+        }
+        for (uint32_t i = 0; ryz_section_is_named(section) && i < settings->instance_count; i++) {
+            if (settings->instances[i].section == section)
+                print_section(built, section, &settings->instances[i], out);
         }
     }
-    if (scenario == NULL || scenario->bad) return;
-    if (traffic == 0 && plan->mode != RYZ_MODE_ACCURACY)
-        ryz_settings_mistake(settings, (struct ryz_origin){.file = 0},
-                             "there is no traffic: a [traffic.main] section says what is sent");
-    check_accuracy(&check);
-    check_output(&check);
 }
 
-/* Resolves one path in place; `command` tells how to get such a file. */
-static void find_path(const struct check *check, const struct ryz_instance *instance,
-                      const char *name, char *path, const char *command)
+/* Length of one stream from the start of the traffic clock. */
+static int64_t stream_ns(const struct ryz_traffic_plan *traffic)
 {
-    char found[RYZ_PATH_MAX], text[sizeof check->settings->mistakes[0].text];
+    double ns = -1.0;
+    if (traffic->arrival == RYZ_ARRIVAL_TRACE) {
+        if (traffic->window_end_ns != RYZ_TIME_NEVER)
+            ns = (double)(traffic->window_end_ns - traffic->window_begin_ns) / traffic->speed;
+    } else {
+        bool open = traffic->arrival != RYZ_ARRIVAL_CLOSED;
+        if (traffic->duration_ns > 0) ns = (double)traffic->duration_ns;
+        if (open && traffic->requests > 0 && traffic->rate_per_s > 0.0) {
+            double by_count = traffic->requests / traffic->rate_per_s * 1e9;
+            if (ns < 0.0 || by_count < ns) ns = by_count;
+        }
+    }
+    if (ns < 0.0 || ns > 1e18) return RYZ_TIME_NONE;
+    return (int64_t)ns + traffic->start_ns;
+}
+
+int64_t ryz_plan_traffic_ns(const struct ryz_plan *plan)
+{
+    int64_t longest = 0;
+    for (uint32_t i = 0; i < plan->traffic_count; i++) {
+        int64_t ns = stream_ns(&plan->traffic[i]);
+        if (ns == RYZ_TIME_NONE) return RYZ_TIME_NONE;
+        if (ns > longest) longest = ns;
+    }
+    return longest;
+}
+
+/* "8 min 55 s": a plan is no more exact than that. */
+static void format_length(double ns, char *text, size_t capacity)
+{
+    double seconds = ceil(ns / 1e9);
+    if (seconds < 120.0) {
+        (void)snprintf(text, capacity, "%.0f s", seconds);
+    } else if (seconds < 3600.0) {
+        (void)snprintf(text, capacity, "%.0f min %.0f s", floor(seconds / 60.0),
+                       fmod(seconds, 60.0));
+    } else {
+        (void)snprintf(text, capacity, "%.0f h %.0f min", floor(seconds / 3600.0),
+                       floor(fmod(seconds, 3600.0) / 60.0));
+    }
+}
+
+/* Points, runs and how long the traffic of all of them lasts. */
+static void print_size(const struct ryz_built *built, FILE *out)
+{
+    uint32_t points = ryz_sweep_point_count(&built->sweep), unknown = 0;
+    uint64_t runs = (uint64_t)points * built->plan.repeats;
+    double total_ns = (double)(runs - 1) * (double)built->plan.sweep.cooldown_ns;
+    struct ryz_plan *plan = malloc(sizeof *plan);
+    if (plan == NULL) return;
+    for (uint32_t point = 0; point < points; point++) {
+        ryz_build(built, point, plan);
+        int64_t ns = ryz_plan_traffic_ns(plan);
+        unknown += ns == RYZ_TIME_NONE;
+        if (ns != RYZ_TIME_NONE) total_ns += (double)ns * built->plan.repeats;
+    }
+    free(plan);
+    char length[48];
+    format_length(total_ns, length, sizeof length);
+    (void)fprintf(out, "\n; %u point%s x %u repeat%s = %" PRIu64 " run%s\n", points,
+                  points == 1 ? "" : "s", built->plan.repeats, built->plan.repeats == 1 ? "" : "s",
+                  runs, runs == 1 ? "" : "s");
+    if (unknown == 0) {
+        (void)fprintf(out, "; traffic lasts %s in all; loading and draining come on top\n", length);
+    } else {
+        (void)fprintf(out,
+                      "; traffic lasts at least %s in all: closed loops without duration and "
+                      "traces without an end take as long as they take\n",
+                      length);
+    }
+}
+
+static enum ryz_status print_mistakes(const struct ryz_settings *settings, FILE *out)
+{
+    enum ryz_status status = settings->mistakes[0].status;
+    for (uint32_t i = 0; i < settings->mistake_count && i < RYZ_MISTAKES_MAX; i++) {
+        const struct ryz_mistake *mistake = &settings->mistakes[i];
+        char where[RYZ_PATH_MAX + 16];
+        (void)fprintf(out, "%s: %s\n",
+                      ryz_settings_where(settings, mistake->origin, where, sizeof where),
+                      mistake->text);
+        if (mistake->status == RYZ_INVALID) status = RYZ_INVALID;
+    }
+    if (settings->mistake_count > RYZ_MISTAKES_MAX)
+        (void)fprintf(out, "and %u more\n", settings->mistake_count - RYZ_MISTAKES_MAX);
+    return status;
+}
+
+enum ryz_status ryz_plan_check(const char *path, const struct ryz_overrides *overrides, FILE *out)
+{
+    struct ryz_built *built = NULL;
     struct ryz_error error;
-    struct ryz_origin origin = origin_of(check, instance, name);
-    /* Beside the file that names it; on the command line, from where ryz was started. */
-    const char *folder = origin.file >= 0 ? check->settings->files[origin.file].folder : NULL;
-    if (path[0] == '\0') return;
-    enum ryz_status status =
-        ryz_paths_find(path, folder, ryz_paths_data_folder(), found, sizeof found, &error);
-    if (status == RYZ_OK) {
-        memcpy(path, found, sizeof found);
-        return;
+    enum ryz_status status = ryz_build_open(path, overrides, &built, &error);
+    if (status != RYZ_OK) {
+        (void)fprintf(out, "%s\n", error.text);
+        return status;
     }
-    (void)snprintf(text, sizeof text, "%s: %.*s; get it with: %s", name,
-                   (int)(sizeof text - 24 - strlen(command) - strlen(name)), error.text, command);
-    ryz_settings_absent(check->settings, origin, status, text);
+    if (built->settings->mistake_count > 0) {
+        status = print_mistakes(built->settings, out);
+    } else {
+        ryz_plan_print(&built->plan, out);
+        print_size(built, out);
+    }
+    ryz_plan_close(&built->plan);
+    return status;
 }
 
-void ryz_check_paths(struct ryz_built *built, uint32_t point, struct ryz_plan *plan)
+static uint64_t extend(uint64_t digest, const char *text)
 {
+    return ryz_hash64_extend(digest, text, strlen(text) + 1);
+}
+
+uint64_t ryz_plan_digest(const struct ryz_plan *plan)
+{
+    const struct ryz_built *built = built_of(plan);
     struct ryz_settings *settings = built->settings;
-    const struct check check = {built, settings, point, plan};
-    enum ryz_target_kind target = plan->engine.target;
-    bool simulated = target == RYZ_TARGET_SIMULATOR;
-    if (target == RYZ_TARGET_EMBEDDED || (simulated && plan->engine.cost[0] == '\0'))
-        find_path(&check, section_of(&check, RYZ_SECTION_MODEL), "path", plan->model_path,
-                  "tools/get-model.sh smollm2");
-    if (simulated)
-        find_path(&check, section_of(&check, RYZ_SECTION_ENGINE), "cost", plan->engine.cost,
-                  "ryz run, on the embedded engine");
-    if (plan->accuracy.enabled)
-        find_path(&check, section_of(&check, RYZ_SECTION_ACCURACY), "set", plan->accuracy.set,
-                  "tools/get-data.sh");
-    uint32_t traffic = 0;
-    for (uint32_t i = 0; i < settings->instance_count; i++) {
-        const struct ryz_instance *instance = &settings->instances[i];
-        if (instance->section != RYZ_SECTION_TRAFFIC) continue;
-        struct ryz_traffic_plan *stream = &plan->traffic[traffic++];
-        if (stream->arrival == RYZ_ARRIVAL_TRACE)
-            find_path(&check, instance, "trace", stream->trace, "tools/get-data.sh");
+    uint64_t digest = 0;
+    const struct ryz_key *key = NULL;
+    for (size_t i = 0; (key = ryz_key_at(i)) != NULL; i++) {
+        for (uint32_t k = 0; k <= settings->instance_count; k++) {
+            struct ryz_origin origin;
+            /* One round more for a section that was never opened and has defaults only. */
+            const struct ryz_instance *instance =
+                k < settings->instance_count ? &settings->instances[k] : NULL;
+            bool closed = instance == NULL && !ryz_section_is_named(key->section) &&
+                          ryz_settings_find(settings, key->section, "") == NULL;
+            if (!closed && (instance == NULL || instance->section != key->section)) continue;
+            const char *text = ryz_build_text(built, built->point, instance, key, &origin);
+            if (text == NULL || key->type == RYZ_VALUE_FILES) continue;
+            digest = extend(digest, ryz_section_name(key->section));
+            digest = extend(digest, instance != NULL ? instance->name : "");
+            digest = extend(extend(digest, key->name), text);
+        }
     }
+    for (uint32_t i = 0; i < plan->target_count; i++)
+        digest = extend(extend(digest, plan->targets[i].metric), plan->targets[i].text);
+    for (uint32_t i = 0; !built->is_point && i < built->sweep.axis_count; i++) {
+        const struct ryz_axis *axis = &built->sweep.axes[i];
+        digest = extend(digest, axis->key);
+        for (uint32_t v = 0; v < axis->count; v++) digest = extend(digest, axis->values[v]);
+    }
+    return digest;
 }

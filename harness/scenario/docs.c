@@ -4,7 +4,7 @@
  * Leaves to others: where it is written. A test compares the file in the repository with what this
  * writes, so the page cannot fall behind.
  */
-#include "harness/scenario/print.h"
+#include "harness/scenario/docs.h"
 
 #include "engine/base/units.h"
 #include "harness/scenario/keys.h"

@@ -71,117 +71,119 @@ enum ryz_value_type {
  * default: NULL is "must be given", "" is "absent". low and high: allowed range in the base unit.
  * words: the allowed words of WORD, WORDS, ENUM (in the order of the enum), two words (false, true)
  * for a BOOL that has its own; for numbers a word that stands for 0. */
-#define RYZ_KEY_TABLE(X)                                                                            \
-    X(SCENARIO, name, NAME, ryz_plan, name, NULL, 0, 0, "",                                         \
-      "What the run and its files are called")                                                      \
-    X(SCENARIO, schema, COUNT, ryz_plan, schema, NULL, 1, 1, "", "Version of this format: 1")       \
-    X(SCENARIO, seed, SEED, ryz_plan, seed, "1", 0, 1.8e19, "", "Seed of every random draw")        \
-    X(SCENARIO, repeats, COUNT, ryz_plan, repeats, "1", 1, 1000, "",                                \
-      "Independent runs of each point; they give the confidence intervals")                         \
-    X(SCENARIO, mode, ENUM, ryz_plan, mode, "performance", 0, 0, "performance accuracy both",       \
-      "What is measured")                                                                           \
-    X(SCENARIO, include, FILES, ryz_plan, include, "", 0, 0, "",                                    \
-      "Scenario files read before this one, relative to it; keys here win; one level")              \
-    X(ENGINE, target, ENUM, ryz_engine_plan, target, "embedded", 0, 0, "embedded http simulator",   \
-      "What serves: our engine in process, any OpenAI-compatible server, or the simulator")         \
-    X(ENGINE, backend, WORD, ryz_engine_plan, backend, "cpu", 0, 0, "cpu cuda",                     \
-      "Device of the embedded engine")                                                              \
-    X(ENGINE, isa, WORD, ryz_engine_plan, isa, "auto", 0, 0, "auto ref avx2 avx512",                \
-      "Instruction set of the CPU kernels")                                                         \
-    X(ENGINE, threads, COUNT, ryz_engine_plan, threads, "all", 1, 256, "all",                       \
-      "Threads of the forward pass")                                                                \
-    X(ENGINE, scheduler, WORD, ryz_engine_plan, scheduler, "fcfs", 0, 0, "fcfs",                    \
-      "Scheduling policy")                                                                          \
-    X(ENGINE, max_batch, COUNT, ryz_engine_plan, max_batch, "16", 1, 256, "",                       \
-      "Requests in one step")                                                                       \
-    X(ENGINE, max_batch_tokens, TOKENS, ryz_engine_plan, max_batch_tokens, "512", 1, 65536, "",     \
-      "Tokens in one step")                                                                         \
-    X(ENGINE, prefill_chunk, TOKENS, ryz_engine_plan, prefill_chunk, "auto", 1, 65536, "auto",      \
-      "Tokens of one request in one step; auto: 256, or max_batch_tokens if that is less")          \
-    X(ENGINE, kv, BYTES, ryz_engine_plan, kv_bytes, "256 MiB", 65536, 1099511627776.0, "",          \
-      "Budget of the KV cache")                                                                     \
-    X(ENGINE, max_queue, COUNT, ryz_engine_plan, max_queue, "256", 1, 65536, "",                    \
-      "Waiting requests; one more is refused")                                                      \
-    X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",           \
-      "Believed length of a step that prefill chunks must keep")                                    \
-    X(ENGINE, quant, WORD, ryz_engine_plan, quant, "as_is", 0, 0, RYZ_QUANTS,                       \
-      "Weights are re-encoded to this type at load")                                                \
-    X(ENGINE, url, TEXT, ryz_engine_plan, url, "", 0, 0, "",                                        \
-      "target http: base address, `http://127.0.0.1:8080/v1`")                                      \
-    X(ENGINE, spawn, TEXT, ryz_engine_plan, spawn, "", 0, 0, "",                                    \
-      "target http: command line of the server, started before and stopped after the run")          \
-    X(ENGINE, control, TEXT, ryz_engine_plan, control, "", 0, 0, "",                                \
-      "target http: control socket of `ryz serve`, needed for faults inside it")                    \
-    X(ENGINE, model_name, TEXT, ryz_engine_plan, model_name, "", 0, 0, "",                          \
-      "target http: `model` field of the requests; absent: the server's first model")               \
-    X(ENGINE, cost, PATH, ryz_engine_plan, cost, "", 0, 0, "",                                      \
-      "target simulator: results file whose steps the cost model is fitted to")                     \
-    X(MODEL, path, PATH, ryz_plan, model_path, "", 0, 0, "", "GGUF file")                           \
-    X(TRAFFIC, arrival, ENUM, ryz_traffic_plan, arrival, NULL, 0, 0,                                \
-      "closed constant poisson trace",                                                              \
-      "How requests arrive: a fixed number in flight, evenly, at random, as recorded")              \
-    X(TRAFFIC, rate, RATE, ryz_traffic_plan, rate_per_s, "", 1.0 / 3600, 1e6, "",                   \
-      "constant, poisson: mean arrivals per time")                                                  \
-    X(TRAFFIC, duration, TIME, ryz_traffic_plan, duration_ns, "", 1e6, RYZ_DAY_NS, "",              \
-      "How long requests are sent")                                                                 \
-    X(TRAFFIC, concurrency, COUNT, ryz_traffic_plan, concurrency, "", 1, 4096, "",                  \
-      "closed: requests in flight")                                                                 \
-    X(TRAFFIC, requests, COUNT, ryz_traffic_plan, requests, "", 1, 1e7, "",                         \
-      "At most so many requests")                                                                   \
-    X(TRAFFIC, prompt, DIST, ryz_traffic_plan, prompt, "fixed 128", 1, 1e6, "",                     \
-      "Prompt lengths in tokens")                                                                   \
-    X(TRAFFIC, output, DIST, ryz_traffic_plan, output, "fixed 32", 1, 1e6, "",                      \
-      "Output lengths in tokens")                                                                   \
-    X(TRAFFIC, ignore_eos, BOOL, ryz_traffic_plan, ignore_eos, "yes", 0, 0, "",                     \
-      "Generate exactly the wanted length")                                                         \
-    X(TRAFFIC, trace, PATH, ryz_traffic_plan, trace, "", 0, 0, "", "trace: the recorded arrivals")  \
-    X(TRAFFIC, format, ENUM, ryz_traffic_plan, format, "", 0, 0, "azure mooncake",                  \
-      "trace: what the file looks like")                                                            \
-    X(TRAFFIC, window, WINDOW, ryz_traffic_plan, window_begin_ns, "all", 0, 1e18, "all",            \
-      "trace: the part that is used, in trace time")                                                \
-    X(TRAFFIC, speed, FACTOR, ryz_traffic_plan, speed, "1 x", 1e-4, 1e4, "",                        \
-      "trace: 0.25 is four times slower than recorded")                                             \
-    X(TRAFFIC, scale_tokens, FACTOR, ryz_traffic_plan, scale_tokens, "1 x", 1e-4, 1e2, "",          \
-      "trace: factor on prompt and output lengths")                                                 \
-    X(TRAFFIC, priority, ENUM, ryz_traffic_plan, priority, "normal", 0, 0, "high normal low",       \
-      "Urgency for the scheduler")                                                                  \
-    X(TRAFFIC, tenant, NAME, ryz_traffic_plan, tenant, "default", 0, 0, "", "Who sends it")         \
-    X(TRAFFIC, slo, SLO, ryz_traffic_plan, slo, "none", 0, 0, "none",                               \
-      "What a request must keep to count as good")                                                  \
-    X(TRAFFIC, timeout, TIME, ryz_traffic_plan, timeout_ns, "60 s", 1e6, RYZ_DAY_NS, "",            \
-      "A request unanswered for longer has failed")                                                 \
-    X(TRAFFIC, measure, ENUM, ryz_traffic_plan, measure, "yes", 0, 0, "yes no steady",              \
-      "Does it count; steady cuts ramp and drain")                                                  \
-    X(TRAFFIC, start, TIME, ryz_traffic_plan, start_ns, "0 s", 0, RYZ_DAY_NS, "",                   \
-      "Offset on the traffic clock")                                                                \
-    X(FAULT, at, TIME, ryz_fault, at_ns, NULL, 0, RYZ_DAY_NS, "", "Start on the traffic clock")     \
-    X(FAULT, for, TIME, ryz_fault, until_ns, "", 1e6, RYZ_DAY_NS, "", "How long; absent: open end") \
-    X(FAULT, where, POINT, ryz_fault, point, NULL, 0, 0, "", "What is hit")                         \
-    X(FAULT, do, ACTION, ryz_fault, action, NULL, 0, 0, "", "What happens there")                   \
-    X(FAULT, share, SHARE, ryz_fault, permille, "", 0.001, 1, "",                                   \
-      "Share of the operations that are hit; absent: all, or the percentage of `do`")               \
-    X(ACCURACY, set, PATH, ryz_accuracy_plan, set, "", 0, 0, "", "UTF-8 text to predict")           \
-    X(ACCURACY, metric, WORD, ryz_accuracy_plan, metric, "perplexity", 0, 0, "perplexity",          \
-      "What is computed")                                                                           \
-    X(ACCURACY, against, WORD, ryz_accuracy_plan, against, "", 0, 0, RYZ_QUANTS,                    \
-      "Weight type of the base that the loss is stated against")                                    \
-    X(ACCURACY, tokens, TOKENS, ryz_accuracy_plan, tokens_max, "4096", 2, 1e7, "",                  \
-      "Tokens of the text that are scored")                                                         \
-    X(ACCURACY, context, TOKENS, ryz_accuracy_plan, context, "512", 2, 65536, "",                   \
-      "Length of one window")                                                                       \
-    X(SWEEP, order, BOOL, ryz_sweep_plan, shuffled, "written", 0, 0, "written shuffled",            \
-      "Order of the points; shuffled (seeded): a drift of the machine is no trend")                 \
-    X(SWEEP, cooldown, TIME, ryz_sweep_plan, cooldown_ns, "0 s", 0, 3600e9, "",                     \
-      "Rest between two runs")                                                                      \
-    X(OUTPUT, dir, TEXT, ryz_output_plan, dir, "results", 0, 0, "",                                 \
-      "Folder of the results, relative to where ryz is started")                                    \
-    X(OUTPUT, hdf5, TEXT, ryz_output_plan, hdf5, "{name}-{commit}-{time}.h5", 0, 0, "",             \
-      "File name; {name} {commit} {time} {seed} are filled in")                                     \
-    X(OUTPUT, tokens, BOOL, ryz_output_plan, tokens, "on", 0, 0, "",                                \
-      "Keep the time of every token")                                                               \
-    X(OUTPUT, spans, BOOL, ryz_output_plan, spans, "on", 0, 0, "",                                  \
-      "Keep the spans of every request")                                                            \
-    X(OUTPUT, plots, WORDS, ryz_output_plan, plots, "none", 0, 0,                                   \
+#define RYZ_KEY_TABLE(X)                                                                           \
+    X(SCENARIO, name, NAME, ryz_plan, name, NULL, 0, 0, "",                                        \
+      "What the run and its files are called")                                                     \
+    X(SCENARIO, schema, COUNT, ryz_plan, schema, NULL, 1, 1, "", "Version of this format: 1")      \
+    X(SCENARIO, seed, SEED, ryz_plan, seed, "1", 0, 1.8e19, "", "Seed of every random draw")       \
+    X(SCENARIO, repeats, COUNT, ryz_plan, repeats, "1", 1, 1000, "",                               \
+      "Independent runs of each point; they give the confidence intervals")                        \
+    X(SCENARIO, mode, ENUM, ryz_plan, mode, "performance", 0, 0, "performance accuracy both",      \
+      "What is measured")                                                                          \
+    X(SCENARIO, include, FILES, ryz_plan, include, "", 0, 0, "",                                   \
+      "Scenario files read before this one, relative to it; keys here win; one level")             \
+    X(ENGINE, target, ENUM, ryz_engine_plan, target, "embedded", 0, 0, "embedded http simulator",  \
+      "What serves: our engine in process, any OpenAI-compatible server, or the simulator")        \
+    X(ENGINE, backend, WORD, ryz_engine_plan, backend, "cpu", 0, 0, "cpu cuda",                    \
+      "Device of the embedded engine")                                                             \
+    X(ENGINE, isa, WORD, ryz_engine_plan, isa, "auto", 0, 0, "auto ref avx2 avx512",               \
+      "Instruction set of the CPU kernels")                                                        \
+    X(ENGINE, threads, COUNT, ryz_engine_plan, threads, "all", 1, 256, "all",                      \
+      "Threads of the forward pass")                                                               \
+    X(ENGINE, scheduler, WORD, ryz_engine_plan, scheduler, "fcfs", 0, 0, "fcfs",                   \
+      "Scheduling policy")                                                                         \
+    X(ENGINE, max_batch, COUNT, ryz_engine_plan, max_batch, "16", 1, 256, "",                      \
+      "Requests in one step")                                                                      \
+    X(ENGINE, max_batch_tokens, TOKENS, ryz_engine_plan, max_batch_tokens, "512", 1, 65536, "",    \
+      "Tokens in one step")                                                                        \
+    X(ENGINE, prefill_chunk, TOKENS, ryz_engine_plan, prefill_chunk, "auto", 1, 65536, "auto",     \
+      "Tokens of one request in one step; auto: 256, or max_batch_tokens if that is less")         \
+    X(ENGINE, kv, BYTES, ryz_engine_plan, kv_bytes, "256 MiB", 65536, 1099511627776.0, "",         \
+      "Budget of the KV cache")                                                                    \
+    X(ENGINE, max_queue, COUNT, ryz_engine_plan, max_queue, "256", 1, 65536, "",                   \
+      "Waiting requests; one more is refused")                                                     \
+    X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \
+      "Believed length of a step that prefill chunks must keep")                                   \
+    X(ENGINE, quant, WORD, ryz_engine_plan, quant, "as_is", 0, 0, RYZ_QUANTS,                      \
+      "Weights are re-encoded to this type at load")                                               \
+    X(ENGINE, url, TEXT, ryz_engine_plan, url, "", 0, 0, "",                                       \
+      "target http: base address, `http://127.0.0.1:8080/v1`")                                     \
+    X(ENGINE, spawn, TEXT, ryz_engine_plan, spawn, "", 0, 0, "",                                   \
+      "target http: command line of a server that is started before and stopped after the run; "   \
+      "{model} and {control} are filled in")                                                       \
+    X(ENGINE, control, TEXT, ryz_engine_plan, control, "", 0, 0, "",                               \
+      "target http: control socket of `ryz serve`, for faults inside it; not needed where spawn "  \
+      "has {control}")                                                                             \
+    X(ENGINE, model_name, TEXT, ryz_engine_plan, model_name, "", 0, 0, "",                         \
+      "target http: `model` field of the requests; absent: the server's first model")              \
+    X(ENGINE, cost, PATH, ryz_engine_plan, cost, "", 0, 0, "",                                     \
+      "target simulator: results file whose steps the cost model is fitted to")                    \
+    X(MODEL, path, PATH, ryz_plan, model_path, "", 0, 0, "", "GGUF file")                          \
+    X(TRAFFIC, arrival, ENUM, ryz_traffic_plan, arrival, NULL, 0, 0,                               \
+      "closed constant poisson trace",                                                             \
+      "How requests arrive: a fixed number in flight, evenly, at random, as recorded")             \
+    X(TRAFFIC, rate, RATE, ryz_traffic_plan, rate_per_s, "", 1.0 / 3600, 1e6, "",                  \
+      "constant, poisson: mean arrivals per time")                                                 \
+    X(TRAFFIC, duration, TIME, ryz_traffic_plan, duration_ns, "", 1e6, RYZ_DAY_NS, "",             \
+      "How long requests are sent")                                                                \
+    X(TRAFFIC, concurrency, COUNT, ryz_traffic_plan, concurrency, "", 1, 4096, "",                 \
+      "closed: requests in flight")                                                                \
+    X(TRAFFIC, requests, COUNT, ryz_traffic_plan, requests, "", 1, 1e7, "",                        \
+      "At most so many requests")                                                                  \
+    X(TRAFFIC, prompt, DIST, ryz_traffic_plan, prompt, "fixed 128", 1, 1e6, "",                    \
+      "Prompt lengths in tokens")                                                                  \
+    X(TRAFFIC, output, DIST, ryz_traffic_plan, output, "fixed 32", 1, 1e6, "",                     \
+      "Output lengths in tokens")                                                                  \
+    X(TRAFFIC, ignore_eos, BOOL, ryz_traffic_plan, ignore_eos, "yes", 0, 0, "",                    \
+      "Generate exactly the wanted length")                                                        \
+    X(TRAFFIC, trace, PATH, ryz_traffic_plan, trace, "", 0, 0, "", "trace: the recorded arrivals") \
+    X(TRAFFIC, format, ENUM, ryz_traffic_plan, format, "", 0, 0, "azure mooncake",                 \
+      "trace: what the file looks like")                                                           \
+    X(TRAFFIC, window, WINDOW, ryz_traffic_plan, window_begin_ns, "all", 0, 1e18, "all",           \
+      "trace: the part that is used, in trace time")                                               \
+    X(TRAFFIC, speed, FACTOR, ryz_traffic_plan, speed, "1 x", 1e-4, 1e4, "",                       \
+      "trace: 0.25 is four times slower than recorded")                                            \
+    X(TRAFFIC, scale_tokens, FACTOR, ryz_traffic_plan, scale_tokens, "1 x", 1e-4, 1e2, "",         \
+      "trace: factor on prompt and output lengths")                                                \
+    X(TRAFFIC, priority, ENUM, ryz_traffic_plan, priority, "normal", 0, 0, "high normal low",      \
+      "Urgency for the scheduler")                                                                 \
+    X(TRAFFIC, tenant, NAME, ryz_traffic_plan, tenant, "default", 0, 0, "", "Who sends it")        \
+    X(TRAFFIC, slo, SLO, ryz_traffic_plan, slo, "none", 0, 0, "none",                              \
+      "What a request must keep to count as good")                                                 \
+    X(TRAFFIC, timeout, TIME, ryz_traffic_plan, timeout_ns, "60 s", 1e6, RYZ_DAY_NS, "",           \
+      "A request unanswered for longer has failed")                                                \
+    X(TRAFFIC, measure, ENUM, ryz_traffic_plan, measure, "yes", 0, 0, "yes no steady",             \
+      "Does it count; steady cuts ramp and drain")                                                 \
+    X(TRAFFIC, start, TIME, ryz_traffic_plan, start_ns, "0 s", 0, RYZ_DAY_NS, "",                  \
+      "Offset on the traffic clock")                                                               \
+    X(FAULT, at, TIME, ryz_fault, at_ns, NULL, 0, RYZ_DAY_NS, "", "Start on the traffic clock")    \
+    X(FAULT, for, TIME, ryz_fault, until_ns, "", 1e6, RYZ_DAY_NS, "", "Length; absent: open end")  \
+    X(FAULT, where, POINT, ryz_fault, point, NULL, 0, 0, "", "What is hit")                        \
+    X(FAULT, do, ACTION, ryz_fault, action, NULL, 0, 0, "", "What happens there")                  \
+    X(FAULT, share, SHARE, ryz_fault, permille, "", 0.001, 1, "",                                  \
+      "Share of the operations that are hit; absent: all, or the percentage of `do`")              \
+    X(ACCURACY, set, PATH, ryz_accuracy_plan, set, "", 0, 0, "", "UTF-8 text to predict")          \
+    X(ACCURACY, metric, WORD, ryz_accuracy_plan, metric, "perplexity", 0, 0, "perplexity",         \
+      "What is computed")                                                                          \
+    X(ACCURACY, against, WORD, ryz_accuracy_plan, against, "", 0, 0, RYZ_QUANTS,                   \
+      "Weight type of the base that the loss is stated against")                                   \
+    X(ACCURACY, tokens, TOKENS, ryz_accuracy_plan, tokens_max, "4096", 2, 1e7, "",                 \
+      "Tokens of the text that are scored")                                                        \
+    X(ACCURACY, context, TOKENS, ryz_accuracy_plan, context, "512", 2, 65536, "",                  \
+      "Length of one window")                                                                      \
+    X(SWEEP, order, BOOL, ryz_sweep_plan, shuffled, "written", 0, 0, "written shuffled",           \
+      "Order of the points; shuffled (seeded): a drift of the machine is no trend")                \
+    X(SWEEP, cooldown, TIME, ryz_sweep_plan, cooldown_ns, "0 s", 0, 3600e9, "",                    \
+      "Rest between two runs")                                                                     \
+    X(OUTPUT, dir, TEXT, ryz_output_plan, dir, "results", 0, 0, "",                                \
+      "Folder of the results, relative to where ryz is started")                                   \
+    X(OUTPUT, hdf5, TEXT, ryz_output_plan, hdf5, "{name}-{commit}-{time}.h5", 0, 0, "",            \
+      "File name; {name} {commit} {time} {seed} are filled in")                                    \
+    X(OUTPUT, tokens, BOOL, ryz_output_plan, tokens, "on", 0, 0, "",                               \
+      "Keep the time of every token")                                                              \
+    X(OUTPUT, spans, BOOL, ryz_output_plan, spans, "on", 0, 0, "",                                 \
+      "Keep the spans of every request")                                                           \
+    X(OUTPUT, plots, WORDS, ryz_output_plan, plots, "none", 0, 0,                                  \
       "none cdf timeline gantt heatmap pareto", "Plots drawn beside the results")
 
 struct ryz_key {

@@ -1,7 +1,7 @@
 /*
  * plan.c - the functions of plan.h: open, close, and the plan of one point.
  *
- * Leaves to others: reading (read.c), building (build.c), checking (check.c).
+ * Leaves to others: reading (read.c), building (build.c), checking (rules.c).
  */
 #include "harness/scenario/plan.h"
 
@@ -67,7 +67,7 @@ enum ryz_status ryz_plan_point(const struct ryz_plan *plan, uint32_t point, stru
     built->plan.target_count = plan->target_count;
     memcpy(built->plan.targets, plan->targets, sizeof plan->targets);
     uint32_t mistakes = built->settings->mistake_count;
-    ryz_check_paths(built, point, &built->plan);
+    ryz_rules_find_paths(built, point, &built->plan);
     if (built->settings->mistake_count >
         mistakes) { /* a file went away since the plan was opened */
         const struct ryz_mistake *mistake = &built->settings->mistakes[mistakes];

@@ -3,7 +3,7 @@
  *
  * One list for all files and `--set`, in the order they were read, so that the last setting of a
  * key wins and every message can say where a value came from. Leaves to others: reading files
- * (read.c), the plan (build.c), keys that depend on each other (check.c).
+ * (read.c), the plan (build.c), keys that depend on each other (rules.c).
  */
 #ifndef RYZ_HARNESS_SCENARIO_SETTINGS_H
 #define RYZ_HARNESS_SCENARIO_SETTINGS_H

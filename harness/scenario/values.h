@@ -1,7 +1,7 @@
 /*
  * values.h - turns the text of one key into a field of the plan.
  *
- * Leaves to others: keys that depend on each other (check.c) and whether a path exists (paths.c).
+ * Leaves to others: keys that depend on each other (rules.c) and whether a path exists (paths.c).
  */
 #ifndef RYZ_HARNESS_SCENARIO_VALUES_H
 #define RYZ_HARNESS_SCENARIO_VALUES_H

@@ -1,6 +1,6 @@
-/* print.h - a scenario in words for `ryz check`, and the reference page made from the keys. */
-#ifndef RYZ_HARNESS_SCENARIO_PRINT_H
-#define RYZ_HARNESS_SCENARIO_PRINT_H
+/* check.h - a scenario in words, for `ryz check` and for the results. */
+#ifndef RYZ_HARNESS_SCENARIO_CHECK_H
+#define RYZ_HARNESS_SCENARIO_CHECK_H
 
 #include "harness/scenario/plan.h"
 
@@ -20,8 +20,5 @@ void ryz_plan_print(const struct ryz_plan *plan, FILE *out);
 int64_t ryz_plan_traffic_ns(const struct ryz_plan *plan);
 /* Hash of all keys and their values, wherever they were written: equal for equal scenarios. */
 uint64_t ryz_plan_digest(const struct ryz_plan *plan);
-
-/* Writes docs/scenario.md: the grammar and a table of keys for each section. */
-void ryz_scenario_write_docs(FILE *out);
 
 #endif
