@@ -1,0 +1,316 @@
+/*
+ * schedule_model.c - draws a schedule, drives the core through it, checks every step.
+ *
+ * The checks repeat none of the scheduler's code: they count tokens, positions and blocks from what
+ * a driver can see.
+ */
+#include "tests/property/schedule_model.h"
+
+#include "engine/base/clock.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+/* A failing check prints the seed, which is all it takes to repeat the schedule. */
+#define CHECK(model, condition)                                                                    \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            cr_assert_fail("schedule of seed %llu, step %u: %s",                                   \
+                           (unsigned long long)(model)->seed, (model)->steps, #condition);         \
+    } while (0)
+
+static uint32_t below(struct model *m, uint32_t bound)
+{
+    return (uint32_t)ryz_rng_below(&m->rng, bound);
+}
+
+static bool chance(struct model *m, uint32_t percent)
+{
+    return below(m, 100) < percent;
+}
+
+static void note(struct model *m, uint64_t value)
+{
+    m->trace = (m->trace ^ value) * UINT64_C(0x100000001b3);
+    m->trace ^= m->trace >> 29;
+}
+
+static void log_event(void *context, const struct ryz_event *event)
+{
+    struct model *m = context;
+    CHECK(m, m->log_count < MODEL_EVENTS_MAX);
+    m->log[m->log_count++] = *event;
+}
+
+static struct ryz_effect feed(struct model *m, struct ryz_event event)
+{
+    m->now_ns += below(m, 3) * 50000;
+    event.t_ns = m->now_ns;
+    return ryz_core_feed(m->core, &event);
+}
+
+static void draw_limits(struct model *m)
+{
+    m->limits = (struct ryz_sched_limits){
+        .batch_requests_max = 1 + below(m, 8),
+        .batch_tokens_max = 1 + below(m, 64),
+        .prefill_chunk_max = 1 + below(m, 40),
+        .kv_block_tokens = 1 + below(m, 8),
+        .kv_blocks = 8 + below(m, MODEL_BLOCKS_MAX - 7),
+        .queue_requests_max = 2 + below(m, 20),
+        .context_tokens_max = 20 + below(m, 100),
+        .step_ns_max = chance(m, 50) ? RYZ_TIME_NEVER : 20000 + below(m, 200000),
+    };
+}
+
+static void arrive(struct model *m)
+{
+    uint32_t id = m->arrived++;
+    struct model_request *r = &m->requests[id];
+    r->prompt = 1 + below(m, chance(m, 3) ? 200 : 30);
+    r->output_max = 1 + below(m, 20);
+    r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
+    if (m->perturbed && id == 2) r->prompt++;
+    struct ryz_effect effect = feed(m, (struct ryz_event){.kind = RYZ_EV_ARRIVE,
+                                                          .request_id = id,
+                                                          .deadline_ns = RYZ_TIME_NEVER,
+                                                          .prompt_tokens = r->prompt,
+                                                          .output_tokens_max = r->output_max});
+    if (effect.kind == RYZ_EFFECT_ADMITTED) {
+        CHECK(m, effect.slot < ryz_core_slot_count(m->core));
+        for (uint32_t i = 0; i < id; i++)
+            CHECK(m, m->requests[i].state != MODEL_LIVE || m->requests[i].slot != effect.slot);
+        r->slot = effect.slot;
+        r->state = MODEL_LIVE;
+        return;
+    }
+    bool too_long = r->prompt + r->output_max > m->limits.context_tokens_max ||
+                    r->prompt + r->output_max > m->limits.kv_blocks * m->limits.kv_block_tokens;
+    CHECK(m, effect.kind == (too_long ? RYZ_EFFECT_REJECTED_TOO_LONG : RYZ_EFFECT_REJECTED_FULL));
+    r->state = MODEL_REJECTED;
+    note(m, (uint64_t)id << 8 | effect.kind);
+}
+
+/* Cancels a random request that has arrived, whether it still lives or not. */
+static void cancel(struct model *m)
+{
+    if (m->arrived == 0) return;
+    uint32_t id = below(m, m->arrived);
+    struct model_request *r = &m->requests[id];
+    if (r->state == MODEL_REJECTED) return;
+    struct ryz_effect effect =
+        feed(m, (struct ryz_event){.kind = RYZ_EV_CANCEL, .request_id = id, .slot = r->slot});
+    CHECK(m, (effect.kind == RYZ_EFFECT_CANCELLED) == (r->state == MODEL_LIVE));
+    if (r->state == MODEL_LIVE) r->state = MODEL_CANCELLED;
+}
+
+static void change_limits(struct model *m)
+{
+    struct ryz_event event = {.kind = RYZ_EV_LIMITS};
+    if (chance(m, 50)) event.prompt_tokens = m->limits.batch_requests_max = 1 + below(m, 8);
+    if (chance(m, 50)) event.output_tokens_max = m->limits.batch_tokens_max = 1 + below(m, 64);
+    if (chance(m, 50)) event.permille = m->limits.prefill_chunk_max = 1 + below(m, 40);
+    if (chance(m, 50)) event.duration_ns = m->limits.step_ns_max = 20000 + below(m, 200000);
+    (void)feed(m, event);
+}
+
+static void set_fault(struct model *m, uint32_t permille)
+{
+    m->fault_permille = permille;
+    (void)feed(m, (struct ryz_event){.kind = RYZ_EV_FAULT, .permille = permille});
+}
+
+/* Something from outside, or nothing. */
+static void disturb(struct model *m)
+{
+    uint32_t what = below(m, 100);
+    if (what < 40 && m->arrived < m->request_count)
+        arrive(m);
+    else if (what < 44)
+        cancel(m);
+    else if (what < 47)
+        change_limits(m);
+    else if (what < 50)
+        set_fault(m, chance(m, 40) ? 0 : below(m, 1001));
+}
+
+/* Every block has as many owners as requests that list it: here, where nothing is shared, one or
+ * none; and the ledger counts as used just those. */
+static void check_blocks(struct model *m)
+{
+    bool held[MODEL_BLOCKS_MAX] = {false};
+    uint32_t used = 0, running = 0;
+    for (uint32_t id = 0; id < m->arrived; id++) {
+        uint32_t count = 0;
+        if (m->requests[id].state != MODEL_LIVE) continue;
+        const uint32_t *blocks = ryz_core_blocks(m->core, m->requests[id].slot, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            CHECK(m, blocks[i] < m->limits.kv_blocks);
+            CHECK(m, !held[blocks[i]]);
+            held[blocks[i]] = true;
+        }
+        used += count;
+        running += count > 0;
+    }
+    struct ryz_core_stats stats = ryz_core_stats(m->core);
+    CHECK(m, stats.kv_blocks_used == used);
+    CHECK(m, stats.running == running);
+}
+
+/* One item against the book; books a preemption. */
+static void check_item(struct model *m, const struct ryz_plan_item *item, uint32_t *tokens)
+{
+    CHECK(m, item->request_id < m->arrived);
+    struct model_request *r = &m->requests[item->request_id];
+    uint32_t count = 0;
+    (void)ryz_core_blocks(m->core, r->slot, &count);
+    CHECK(m, r->state == MODEL_LIVE && r->slot == item->slot);
+    if (item->action == RYZ_ACT_PREEMPT) {
+        CHECK(m, count == 0 && item->tokens == 0);
+        r->computed = 0;
+        return;
+    }
+    /* A preemption whose plan came to nothing under injected failures is seen here first. */
+    if (item->first_position == 0) r->computed = 0;
+    CHECK(m, item->first_position == r->computed);
+    uint32_t end = item->first_position + item->tokens, total = r->prompt + r->decoded;
+    CHECK(m, item->tokens >= 1 && end <= total);
+    CHECK(m, item->tokens == 1 || item->tokens <= m->limits.prefill_chunk_max);
+    CHECK(m, item->samples == (end == total));
+    CHECK(m, count * m->limits.kv_block_tokens >= end);
+    *tokens += item->tokens;
+}
+
+/* Without injected failures the oldest request that holds blocks is part of every step. */
+static void check_progress(struct model *m, const struct ryz_sched_plan *plan)
+{
+    if (m->fault_permille > 0) return;
+    for (uint32_t id = 0; id < m->arrived; id++) {
+        uint32_t count = 0;
+        if (m->requests[id].state != MODEL_LIVE) continue;
+        (void)ryz_core_blocks(m->core, m->requests[id].slot, &count);
+        if (count == 0) continue;
+        bool runs = false;
+        for (uint32_t i = 0; i < plan->item_count; i++)
+            runs =
+                runs || (plan->items[i].request_id == id && plan->items[i].action == RYZ_ACT_RUN);
+        CHECK(m, runs);
+        return;
+    }
+    CHECK(m, !"a plan without a running request");
+}
+
+static void check_plan(struct model *m, const struct ryz_sched_plan *plan)
+{
+    uint64_t seen = 0;
+    uint32_t tokens = 0, runs = 0;
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        const struct ryz_plan_item *item = &plan->items[i];
+        CHECK(m, !(seen >> item->request_id & 1));
+        seen |= UINT64_C(1) << item->request_id;
+        check_item(m, item, &tokens);
+        runs += item->action == RYZ_ACT_RUN;
+        note(m, item->request_id << 40 | (uint64_t)item->action << 39 | item->tokens);
+        note(m, (uint64_t)item->slot << 33 | (uint64_t)item->first_position << 1 | item->samples);
+    }
+    CHECK(m, runs >= 1 && runs == plan->run_count);
+    CHECK(m, runs <= m->limits.batch_requests_max);
+    CHECK(m, tokens <= m->limits.batch_tokens_max);
+    check_progress(m, plan);
+}
+
+/* Feeds what the step produced, with cancels in between. */
+static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
+{
+    bool failed = chance(m, 4);
+    int64_t duration_ns = 20000 + 1500 * (int64_t)plan->shape.prefill_tokens +
+                          4000 * (int64_t)plan->shape.decode_requests + below(m, 4000);
+    (void)feed(m, (struct ryz_event){.kind = RYZ_EV_STEP_DONE,
+                                     .duration_ns = duration_ns,
+                                     .flags = failed ? RYZ_EVF_FAILED : 0});
+    for (uint32_t i = 0; !failed && i < plan->item_count; i++) {
+        const struct ryz_plan_item *item = &plan->items[i];
+        struct model_request *r = &m->requests[item->request_id];
+        if (item->action != RYZ_ACT_RUN) continue;
+        if (chance(m, 1)) cancel(m);
+        if (r->state == MODEL_LIVE) r->computed += item->tokens;
+        if (!item->samples) continue;
+        bool last = r->state == MODEL_LIVE && ++r->decoded == r->output;
+        struct ryz_effect effect = feed(m, (struct ryz_event){.kind = RYZ_EV_TOKEN,
+                                                              .request_id = item->request_id,
+                                                              .slot = item->slot,
+                                                              .flags = last ? RYZ_EVF_END : 0});
+        CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
+        if (last) r->state = MODEL_FINISHED;
+    }
+}
+
+/* Asks for a step and executes it, with disturbances meanwhile if `wild`; false: nothing to do. */
+static bool step(struct model *m, bool wild)
+{
+    const struct ryz_sched_plan *plan = ryz_core_next(m->core, m->now_ns);
+    note(m, ryz_core_stats(m->core).preempted);
+    check_blocks(m);
+    m->steps++;
+    if (plan == NULL) {
+        int64_t wake_ns = ryz_core_wake_ns(m->core);
+        if (wake_ns == RYZ_TIME_NEVER) return false;
+        CHECK(m, m->fault_permille > 0 && wake_ns == m->now_ns + RYZ_NS_PER_MS);
+        m->now_ns = wake_ns;
+        return true;
+    }
+    check_plan(m, plan);
+    while (wild && chance(m, 30)) disturb(m);
+    finish_step(m, plan);
+    return true;
+}
+
+static uint32_t count_live(const struct model *m)
+{
+    uint32_t live = 0;
+    for (uint32_t id = 0; id < m->arrived; id++) live += m->requests[id].state == MODEL_LIVE;
+    return live;
+}
+
+void model_run(struct model *m, uint64_t seed, bool perturbed)
+{
+    struct ryz_error error;
+    m->seed = seed;
+    m->perturbed = perturbed;
+    m->now_ns = 0;
+    m->arrived = m->steps = m->fault_permille = 0;
+    m->trace = 0;
+    m->log_count = 0;
+    memset(m->requests, 0, sizeof m->requests);
+    ryz_rng_init(&m->rng, seed, 0);
+    draw_limits(m);
+    m->request_count = 3 + below(m, MODEL_REQUESTS_MAX / 2 - 2);
+    if (chance(m, 10)) m->request_count = MODEL_REQUESTS_MAX;
+    m->config = (struct ryz_core_config){
+        .limits = m->limits, .policy = "fcfs", .seed = seed, .log = log_event, .log_context = m};
+    if (ryz_core_open(&m->config, &m->core, &error) != RYZ_OK)
+        cr_assert_fail("seed %llu: %s", (unsigned long long)seed, error.text);
+    while (m->arrived < m->request_count) {
+        disturb(m);
+        if (chance(m, 80)) (void)step(m, true);
+    }
+    /* No more trouble: whoever was admitted and not cancelled must now finish, in a number of steps
+     * that allows for every token being computed alone, and again after every preemption. */
+    if (m->fault_permille > 0) set_fault(m, 0);
+    uint32_t allowed = m->steps + 20000;
+    while (count_live(m) > 0) {
+        CHECK(m, m->steps < allowed);
+        CHECK(m, step(m, false));
+    }
+    CHECK(m, !step(m, false));
+    struct ryz_core_stats stats = ryz_core_stats(m->core);
+    CHECK(m, stats.kv_blocks_used == 0 && stats.running == 0 && stats.waiting == 0);
+    CHECK(m, stats.arrived == m->request_count);
+    CHECK(m, stats.finished + stats.cancelled + stats.rejected == stats.arrived);
+}
+
+void model_close(struct model *m)
+{
+    ryz_core_close(m->core);
+    m->core = NULL;
+}

@@ -1,0 +1,51 @@
+/*
+ * schedule_model.h - a random life for a scheduler core, and an independent book of it.
+ *
+ * The model draws everything (limits, arrivals, cancels, failed steps, changed limits, injected KV
+ * failures) from one seed, drives a core with it and keeps its own account of what every request
+ * holds and has computed. Any disagreement ends the test with the seed.
+ */
+#ifndef RYZ_TESTS_PROPERTY_SCHEDULE_MODEL_H
+#define RYZ_TESTS_PROPERTY_SCHEDULE_MODEL_H
+
+#include "engine/base/rng.h"
+#include "engine/sched/core.h"
+
+#include <stddef.h>
+
+#define MODEL_REQUESTS_MAX 32
+#define MODEL_BLOCKS_MAX   64
+#define MODEL_EVENTS_MAX   16384
+
+enum model_state { MODEL_UNBORN, MODEL_LIVE, MODEL_FINISHED, MODEL_CANCELLED, MODEL_REJECTED };
+
+struct model_request {
+    uint32_t slot, prompt, output, output_max; /* output: what it will really generate */
+    uint32_t decoded, computed;
+    enum model_state state;
+};
+
+/* One schedule. */
+struct model {
+    uint64_t seed;
+    bool perturbed; /* the same schedule with one prompt a token longer */
+    struct ryz_rng rng;
+    struct ryz_core *core;
+    struct ryz_core_config config;
+    struct ryz_sched_limits limits; /* as the core should have them now */
+    uint32_t fault_permille;
+    int64_t now_ns;
+    struct model_request requests[MODEL_REQUESTS_MAX]; /* index = id, in order of arrival */
+    uint32_t request_count, arrived;
+    uint64_t trace; /* of all decisions seen, by another hash than the core's */
+    uint32_t steps;
+    struct ryz_event log[MODEL_EVENTS_MAX];
+    size_t log_count;
+};
+
+/* Runs schedule `seed` to its end: everything arrived, ended, and all blocks free again. The core
+ * stays open for the caller to look at; close it with model_close. */
+void model_run(struct model *model, uint64_t seed, bool perturbed);
+void model_close(struct model *model);
+
+#endif
