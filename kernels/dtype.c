@@ -1,8 +1,8 @@
 /*
  * dtype.c - names and sizes of the storage types.
  *
- * Leaves decoding and encoding to ref/ and x86/. The idea to know: everything about a type that is
- * not arithmetic is one line of the table below.
+ * Leaves decoding and encoding to ref/ and x86/. The idea to know: everything
+ * about a type that is not arithmetic is one line of the table below.
  */
 #include <string.h>
 
@@ -21,7 +21,7 @@ static const struct dtype_traits traits_table[] = {
     {RYZ_DTYPE_Q4_1, "q4_1", 32, 20}, {RYZ_DTYPE_Q8_0, "q8_0", 32, 2 + 32},
 };
 
-enum { TRAITS_COUNT = sizeof traits_table / sizeof traits_table[0] };
+#define TRAITS_COUNT (sizeof traits_table / sizeof traits_table[0])
 
 static const struct dtype_traits *find_traits(enum ryz_dtype type)
 {

@@ -1,8 +1,9 @@
 /*
  * kernels.c - finds the table of functions to run.
  *
- * Leaves the tables themselves to ref/ and x86/. The idea to know: the choice is made by CPUID
- * alone, at run time, so one binary serves every machine of its architecture.
+ * Leaves the tables themselves to ref/ and x86/. The idea to know: the choice
+ * is made by CPUID alone, at run time, so one binary serves every machine of
+ * its architecture.
  */
 #include <string.h>
 
@@ -29,7 +30,7 @@ static const struct candidate candidates[] = {
     {&ryz_kernels_ref, always},
 };
 
-enum { CANDIDATE_COUNT = sizeof candidates / sizeof candidates[0] };
+#define CANDIDATE_COUNT (sizeof candidates / sizeof candidates[0])
 
 const struct ryz_kernels *ryz_kernels_find(const char *name)
 {

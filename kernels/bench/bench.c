@@ -1,9 +1,10 @@
 /*
  * bench.c - verifies, then times a matmul.
  *
- * Only up to CHECK_ROWS rows, spread over the matrix, are compared: the reference is slow and rows
- * are independent. The error is taken relative to the sum of absolute products, which is what
- * rounding scales with; the value itself may cancel to nothing.
+ * Only up to CHECK_ROWS rows, spread over the matrix, are compared: the
+ * reference is slow and rows are independent. The error is taken relative to
+ * the sum of absolute products, which is what rounding scales with; the value
+ * itself may cancel to nothing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 
 #include "kernels/bench/bench.h"
 
-enum { CHECK_ROWS = 128, CALLS_MIN = 5, CALLS_MAX = 4096 };
+#define CHECK_ROWS 128u
+#define CALLS_MIN  5u
+#define CALLS_MAX  4096u
 
 struct memory {
     uint8_t *weights; /* copies of the matrix, one after another */

@@ -1,5 +1,6 @@
 /*
- * activation.c - reference element-wise operations: gated SiLU, residual sum, BF16 store.
+ * activation.c - reference element-wise operations: gated SiLU, residual sum,
+ * BF16 store.
  */
 #include <math.h>
 

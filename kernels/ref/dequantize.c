@@ -1,15 +1,16 @@
 /*
  * dequantize.c - reference decoding of a row of weights to F32.
  *
- * The idea to know: the products d * q are exact in F32 (11 + 8 significant bits at most), so every
- * instruction set decodes to the same bits, fused or not.
+ * The idea to know: the products d * q are exact in F32 (11 + 8 significant
+ * bits at most), so every instruction set decodes to the same bits, fused or
+ * not.
  */
 #include <assert.h>
 
 #include "kernels/convert.h"
 #include "kernels/ref/ref.h"
 
-enum { BLOCK = 32 };
+#define BLOCK 32u
 
 static size_t smaller(size_t a, size_t b)
 {

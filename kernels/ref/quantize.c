@@ -1,11 +1,12 @@
 /*
  * quantize.c - reference encoding of a row of F32 weights.
  *
- * Gives the bytes that ggml's reference quantisers give, so that a file made here equals one made
- * by llama.cpp. The idea to know: the inverse scale comes from the F32 scale, before that is
- * rounded to F16 for storage; and each product and sum is rounded by itself (no fused
- * multiply-add). Values without a sensible code (NaN, or a scale so small that its inverse
- * overflows) are clamped instead of being cast, which would be undefined.
+ * Gives the bytes that ggml's reference quantisers give, so that a file made
+ * here equals one made by llama.cpp. The idea to know: the inverse scale comes
+ * from the F32 scale, before that is rounded to F16 for storage; and each
+ * product and sum is rounded by itself (no fused multiply-add). Values without
+ * a sensible code (NaN, or a scale so small that its inverse overflows) are
+ * clamped instead of being cast, which would be undefined.
  */
 #include <assert.h>
 #include <math.h>
@@ -13,7 +14,7 @@
 #include "kernels/convert.h"
 #include "kernels/ref/ref.h"
 
-enum { BLOCK = 32 };
+#define BLOCK 32u
 
 /* Truncates to an integer in [low, high]; NaN gives `low`. */
 static int clamp_int(float value, int low, int high)

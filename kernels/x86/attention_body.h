@@ -1,16 +1,19 @@
 /*
- * attention_body.h - attention of one token over a paged BF16 cache, over struct v16.
+ * attention_body.h - attention of one token over a paged BF16 cache, over
+ * struct v16.
  *
- * Include after v16_math.h. The idea to know: ORDER. A score is one 16-lane dot product over
- * head_dim; the scores of all positions go to scratch; exponentials add up in lanes position % 16;
- * and each output adds p * v over ascending positions. None of it sees block or call borders.
+ * Include after v16_math.h. The idea to know: ORDER. A score is one 16-lane dot
+ * product over head_dim; the scores of all positions go to scratch;
+ * exponentials add up in lanes position % 16; and each output adds p * v over
+ * ascending positions. None of it sees block or call borders.
  */
 #ifndef RYZ_KERNELS_X86_ATTENTION_BODY_H
 #define RYZ_KERNELS_X86_ATTENTION_BODY_H
 
 #include <math.h>
 
-enum { OUT_VECTORS = 4 }; /* vectors of head_dim that one pass over V sums up */
+#define OUT_VECTORS 4u /* vectors of head_dim that one pass over V sums up */
+#define OUT_DIMS    (size_t)(16u * OUT_VECTORS)
 
 /* One head of a call. */
 struct head {
@@ -96,8 +99,8 @@ static float exponentiate(float *scores, size_t count)
     return v16_sum(v16_add(sum, v16_keep_first(p, rest, 0.0F)));
 }
 
-/* out[d ..] = inverse * sum over positions of p * v, for `vectors` vectors of head_dim; the last
- * one has `lanes` lanes. */
+/* out[d ..] = inverse * sum over positions of p * v, for `vectors` vectors of
+ * head_dim; the last one has `lanes` lanes. */
 V16_INLINE void weigh(const struct head *head, size_t d, size_t vectors, size_t lanes,
                       float inverse)
 {
@@ -127,12 +130,12 @@ static void attend_head(const struct head *head)
 {
     const struct ryz_attention *a = head->a;
     for (uint32_t block = 0; block * a->block_tokens < a->context_tokens; block++) {
-        score_block(head, block, a->scratch + block * a->block_tokens);
+        score_block(head, block, a->scratch + (size_t)block * a->block_tokens);
     }
     float sum = exponentiate(a->scratch, a->context_tokens);
     float inverse = a->context_tokens ? 1.0F / sum : 0.0F;
     size_t d = 0;
-    for (; d + 16 * OUT_VECTORS <= a->head_dim; d += 16 * OUT_VECTORS) {
+    for (; d + OUT_DIMS <= a->head_dim; d += OUT_DIMS) {
         weigh(head, d, OUT_VECTORS, 16, inverse);
     }
     for (; d + 16 <= a->head_dim; d += 16) weigh(head, d, 1, 16, inverse);

@@ -9,7 +9,8 @@
 
 #include "tests/unit/kernels/support.h"
 
-enum { GUARDED_MAX = 64, TABLES_MAX = 8 };
+#define GUARDED_MAX 64u
+#define TABLES_MAX  8u
 
 struct mapping {
     void *start;

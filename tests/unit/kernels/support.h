@@ -31,7 +31,7 @@ void guarded_release(void);
 
 /* The six types, for loops. */
 extern const enum ryz_dtype all_types[6];
-enum { ALL_TYPES = 6 };
+#define ALL_TYPES 6u
 
 /* A matrix of uniform weights in [-1, 1), encoded as `type` in guarded memory. */
 struct ryz_matrix random_matrix(struct rng *rng, enum ryz_dtype type, size_t rows, size_t cols);

@@ -23,9 +23,9 @@ static struct ryz_kernel_bench small_case(int64_t *now)
         .stream_bytes = 50000,
         .budget_ns = 20000,
         .now_ns = tick,
-        .clock_ctx = now,
         .seed = 71,
     };
+    bench.clock_ctx = now;
     return bench;
 }
 

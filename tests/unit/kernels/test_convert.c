@@ -76,28 +76,28 @@ Test(kernels_convert, bf16_midpoints_go_to_the_even_neighbour)
 
 Test(kernels_convert, all_tables_decode_every_16_bit_code_alike)
 {
-    enum { COUNT = 0x10000 };
-    uint16_t *codes = guarded(COUNT * sizeof *codes);
-    float *expected = guarded_floats(COUNT);
-    float *actual = guarded_floats(COUNT);
-    for (uint32_t i = 0; i < COUNT; i++) codes[i] = (uint16_t)i;
+    const size_t count = 0x10000;
+    uint16_t *codes = guarded(count * sizeof *codes);
+    float *expected = guarded_floats(count);
+    float *actual = guarded_floats(count);
+    for (uint32_t i = 0; i < count; i++) codes[i] = (uint16_t)i;
     for (size_t t = 0; table_at(t); t++) {
-        table_at(t)->dequantize_row(RYZ_DTYPE_F16, codes, actual, COUNT);
-        for (uint32_t i = 0; i < COUNT; i++) expected[i] = f32_from_f16(codes[i]);
-        cr_assert_arr_eq(actual, expected, COUNT * sizeof *actual, "%s", table_at(t)->name);
-        table_at(t)->dequantize_row(RYZ_DTYPE_BF16, codes, actual, COUNT);
-        for (uint32_t i = 0; i < COUNT; i++) expected[i] = f32_from_bf16(codes[i]);
-        cr_assert_arr_eq(actual, expected, COUNT * sizeof *actual, "%s", table_at(t)->name);
+        table_at(t)->dequantize_row(RYZ_DTYPE_F16, codes, actual, count);
+        for (uint32_t i = 0; i < count; i++) expected[i] = f32_from_f16(codes[i]);
+        cr_assert_arr_eq(actual, expected, count * sizeof *actual, "%s", table_at(t)->name);
+        table_at(t)->dequantize_row(RYZ_DTYPE_BF16, codes, actual, count);
+        for (uint32_t i = 0; i < count; i++) expected[i] = f32_from_bf16(codes[i]);
+        cr_assert_arr_eq(actual, expected, count * sizeof *actual, "%s", table_at(t)->name);
     }
 }
 
 Test(kernels_convert, store_bf16_equals_the_scalar_rounding_for_any_bits)
 {
-    enum { COUNT = 20001 };
+    const size_t count = 20001;
     struct rng rng = rng_start(11);
-    float *src = guarded_floats(COUNT);
-    uint16_t *dst = guarded(COUNT * sizeof *dst);
-    for (size_t i = 0; i < COUNT; i++) {
+    float *src = guarded_floats(count);
+    uint16_t *dst = guarded(count * sizeof *dst);
+    for (size_t i = 0; i < count; i++) {
         uint32_t bits = (uint32_t)rng_next(&rng);
         if (i % 4 == 0) bits = (bits & 0xffff0000U) | 0x8000U; /* ties */
         if (i % 7 == 0) bits |= 0x7f800000U;                   /* NaN, infinity */
@@ -105,9 +105,9 @@ Test(kernels_convert, store_bf16_equals_the_scalar_rounding_for_any_bits)
     }
     for (size_t t = 0; table_at(t); t++) {
         for (size_t start = 0; start < 18; start++) {
-            size_t count = start ? start - 1 : COUNT;
-            table_at(t)->store_bf16(dst + COUNT - count, src + COUNT - count, count);
-            for (size_t i = COUNT - count; i < COUNT; i++) {
+            size_t first = start ? count - (start - 1) : 0;
+            table_at(t)->store_bf16(dst + first, src + first, count - first);
+            for (size_t i = first; i < count; i++) {
                 cr_assert_eq(dst[i], bf16_from_f32(src[i]), "%s %x", table_at(t)->name,
                              f32_bits(src[i]));
             }

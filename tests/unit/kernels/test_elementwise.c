@@ -42,18 +42,18 @@ Test(kernels_elementwise, rmsnorm_divides_by_the_root_mean_square)
 Test(kernels_elementwise, rmsnorm_may_write_over_its_input)
 {
     struct rng rng = rng_start(52);
-    enum { COUNT = 77 };
-    float x[COUNT];
-    float weight[COUNT];
-    float out[COUNT];
-    float place[COUNT];
-    rng_fill(&rng, x, COUNT, 1.0F);
-    rng_fill(&rng, weight, COUNT, 1.0F);
+    const size_t count = 77;
+    float *x = guarded_floats(count);
+    float *weight = guarded_floats(count);
+    float *out = guarded_floats(count);
+    float *place = guarded_floats(count);
+    rng_fill(&rng, x, count, 1.0F);
+    rng_fill(&rng, weight, count, 1.0F);
     for (size_t t = 0; table_at(t); t++) {
-        memcpy(place, x, sizeof x);
-        table_at(t)->rmsnorm(out, x, weight, COUNT, 1e-5F);
-        table_at(t)->rmsnorm(place, place, weight, COUNT, 1e-5F);
-        cr_assert_arr_eq(place, out, sizeof out);
+        memcpy(place, x, count * sizeof *x);
+        table_at(t)->rmsnorm(out, x, weight, count, 1e-5F);
+        table_at(t)->rmsnorm(place, place, weight, count, 1e-5F);
+        cr_assert_arr_eq(place, out, count * sizeof *out);
     }
 }
 
@@ -61,21 +61,21 @@ Test(kernels_elementwise, rope_rotates_pairs_and_leaves_the_other_dims)
 {
     struct rng rng = rng_start(53);
     for (size_t rope_dims = 0; rope_dims <= 40; rope_dims += 2) {
-        enum { HEADS = 3 };
+        const size_t heads = 3;
         size_t head_dim = rope_dims + rng_below(&rng, 20) + (rope_dims == 0);
-        float *x = guarded_floats(HEADS * head_dim);
-        float *turned = guarded_floats(HEADS * head_dim);
+        float *x = guarded_floats(heads * head_dim);
+        float *turned = guarded_floats(heads * head_dim);
         float *cos_sin = guarded_floats(rope_dims);
-        rng_fill(&rng, x, HEADS * head_dim, 2.0F);
+        rng_fill(&rng, x, heads * head_dim, 2.0F);
         for (size_t i = 0; i < rope_dims; i += 2) {
             double angle = 77.0 * pow(10000.0, -(double)i / (double)rope_dims);
             cos_sin[i] = (float)cos(angle);
             cos_sin[i + 1] = (float)sin(angle);
         }
         for (size_t t = 0; table_at(t); t++) {
-            memcpy(turned, x, HEADS * head_dim * sizeof *x);
-            table_at(t)->rope(turned, HEADS, head_dim, rope_dims, cos_sin);
-            for (size_t i = 0; i < HEADS * head_dim; i++) {
+            memcpy(turned, x, heads * head_dim * sizeof *x);
+            table_at(t)->rope(turned, heads, head_dim, rope_dims, cos_sin);
+            for (size_t i = 0; i < heads * head_dim; i++) {
                 size_t d = i % head_dim;
                 if (d >= rope_dims) {
                     cr_assert_eq(turned[i], x[i], "%s", table_at(t)->name);
@@ -99,16 +99,16 @@ static double silu(double v)
 
 Test(kernels_elementwise, silu_is_right_from_minus_200_to_200)
 {
-    enum { COUNT = 40001 };
-    float *gate = guarded_floats(COUNT);
-    float *up = guarded_floats(COUNT);
+    const size_t count = 40001;
+    float *gate = guarded_floats(count);
+    float *up = guarded_floats(count);
     for (size_t t = 0; table_at(t); t++) {
-        for (size_t i = 0; i < COUNT; i++) {
+        for (size_t i = 0; i < count; i++) {
             gate[i] = ((float)i - 20000.0F) * 0.01F;
             up[i] = 1.0F;
         }
-        table_at(t)->silu_mul(gate, up, COUNT);
-        for (size_t i = 0; i < COUNT; i++) {
+        table_at(t)->silu_mul(gate, up, count);
+        for (size_t i = 0; i < count; i++) {
             double expected = silu((double)(((float)i - 20000.0F) * 0.01F));
             /* Below about -88 e^-v overflows and the result is -0 instead of -1e-37. */
             assert_near((double)gate[i], expected, fabs(expected) * 4e-7 + 1e-36,
@@ -120,16 +120,16 @@ Test(kernels_elementwise, silu_is_right_from_minus_200_to_200)
 Test(kernels_elementwise, silu_of_an_element_does_not_depend_on_its_place)
 {
     struct rng rng = rng_start(54);
-    enum { COUNT = 53 };
-    float gate[COUNT];
-    float up[COUNT];
-    rng_fill(&rng, gate, COUNT, 12.0F);
-    rng_fill(&rng, up, COUNT, 3.0F);
+    const size_t count = 53;
+    float *gate = guarded_floats(count);
+    float *up = guarded_floats(count);
+    rng_fill(&rng, gate, count, 12.0F);
+    rng_fill(&rng, up, count, 3.0F);
     for (size_t t = 0; table_at(t); t++) {
-        float together[COUNT];
-        memcpy(together, gate, sizeof gate);
-        table_at(t)->silu_mul(together, up, COUNT);
-        for (size_t i = 0; i < COUNT; i++) {
+        float *together = guarded_floats(count);
+        memcpy(together, gate, count * sizeof *gate);
+        table_at(t)->silu_mul(together, up, count);
+        for (size_t i = 0; i < count; i++) {
             float alone = gate[i];
             table_at(t)->silu_mul(&alone, &up[i], 1);
             cr_assert_arr_eq(&alone, &together[i], sizeof alone, "%s", table_at(t)->name);
@@ -174,20 +174,20 @@ Test(kernels_elementwise, avx2_and_avx512_agree_to_the_bit)
     const struct ryz_kernels *avx512 = ryz_kernels_find("avx512");
     if (!avx2 || !avx512) cr_skip_test("needs AVX2 and AVX-512");
     struct rng rng = rng_start(56);
-    enum { COUNT = 1013 };
-    float a[COUNT];
-    float b[COUNT];
-    float up[COUNT];
-    rng_fill(&rng, a, COUNT, 90.0F);
-    rng_fill(&rng, up, COUNT, 2.0F);
-    memcpy(b, a, sizeof a);
-    avx2->silu_mul(a, up, COUNT);
-    avx512->silu_mul(b, up, COUNT);
-    cr_assert_arr_eq(a, b, sizeof a);
-    avx2->rmsnorm(a, a, up, COUNT, 1e-5F);
-    avx512->rmsnorm(b, b, up, COUNT, 1e-5F);
-    cr_assert_arr_eq(a, b, sizeof a);
-    avx2->rope(a, 1, COUNT, 62, up);
-    avx512->rope(b, 1, COUNT, 62, up);
-    cr_assert_arr_eq(a, b, sizeof a);
+    const size_t count = 1013;
+    float *a = guarded_floats(count);
+    float *b = guarded_floats(count);
+    float *up = guarded_floats(count);
+    rng_fill(&rng, a, count, 90.0F);
+    rng_fill(&rng, up, count, 2.0F);
+    memcpy(b, a, count * sizeof *a);
+    avx2->silu_mul(a, up, count);
+    avx512->silu_mul(b, up, count);
+    cr_assert_arr_eq(a, b, count * sizeof *a);
+    avx2->rmsnorm(a, a, up, count, 1e-5F);
+    avx512->rmsnorm(b, b, up, count, 1e-5F);
+    cr_assert_arr_eq(a, b, count * sizeof *a);
+    avx2->rope(a, 1, count, 62, up);
+    avx512->rope(b, 1, count, 62, up);
+    cr_assert_arr_eq(a, b, count * sizeof *a);
 }

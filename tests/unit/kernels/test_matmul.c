@@ -142,14 +142,16 @@ Test(kernels_matmul, any_bits_in_weights_and_activations_are_survived)
 Test(kernels_matmul, a_nan_stays_in_its_own_token)
 {
     struct rng rng = rng_start(25);
-    enum { M = 9, N = 6, K = 80 };
-    struct ryz_matrix w = random_matrix(&rng, RYZ_DTYPE_BF16, N, K);
-    float *x = guarded_floats(M * K);
-    float *y = guarded_floats(M * N);
-    rng_fill(&rng, x, M * K, 1.0F);
-    x[4 * K + 3] = NAN;
+    const size_t m = 9;
+    const size_t n = 6;
+    const size_t k = 80;
+    struct ryz_matrix w = random_matrix(&rng, RYZ_DTYPE_BF16, n, k);
+    float *x = guarded_floats(m * k);
+    float *y = guarded_floats(m * n);
+    rng_fill(&rng, x, m * k, 1.0F);
+    x[4 * k + 3] = NAN;
     for (size_t t = 0; table_at(t); t++) {
-        table_at(t)->matmul(&w, 0, N, x, K, M, y, N);
-        for (size_t i = 0; i < M * N; i++) cr_assert_eq(isnan(y[i]) != 0, i / N == 4);
+        table_at(t)->matmul(&w, 0, n, x, k, m, y, n);
+        for (size_t i = 0; i < m * n; i++) cr_assert_eq(isnan(y[i]) != 0, i / n == 4);
     }
 }

@@ -9,7 +9,8 @@
 
 TestSuite(kernels_order, .fini = guarded_release);
 
-enum { TOKENS = 67, ROWS = 19 };
+#define TOKENS (size_t)67
+#define ROWS   (size_t)19
 
 struct data {
     struct ryz_matrix w;
@@ -22,8 +23,8 @@ static struct data random_data(struct rng *rng, enum ryz_dtype type, size_t cols
 {
     struct data data = {.w = random_matrix(rng, type, ROWS, cols)};
     data.x = guarded_floats(TOKENS * cols);
-    data.alone = guarded_floats((size_t)TOKENS * ROWS);
-    data.batch = guarded_floats((size_t)TOKENS * ROWS);
+    data.alone = guarded_floats(TOKENS * ROWS);
+    data.batch = guarded_floats(TOKENS * ROWS);
     rng_fill(rng, data.x, TOKENS * cols, 1.0F);
     return data;
 }

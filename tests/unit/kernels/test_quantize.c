@@ -76,14 +76,14 @@ Test(kernels_quantize, rows_have_the_bytes_of_gguf_py)
                  {RYZ_DTYPE_Q4_0, 0x28b4dcc2f8f267f7U},
                  {RYZ_DTYPE_Q4_1, 0x4fa2d76667cf7e79U},
                  {RYZ_DTYPE_Q8_0, 0xa4b35df50c813493U}};
-    enum { COUNT = 4096 };
+    const size_t count = 4096;
     struct rng rng = rng_start(43);
-    float *x = guarded_floats(COUNT);
-    uint8_t *encoded = guarded((size_t)COUNT * 4);
-    rng_fill(&rng, x, COUNT, 1.0F);
+    float *x = guarded_floats(count);
+    uint8_t *encoded = guarded(count * 4);
+    rng_fill(&rng, x, count, 1.0F);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t bytes = ryz_dtype_row_bytes(cases[i].type, COUNT);
-        ref()->quantize_row(cases[i].type, x, encoded, COUNT);
+        size_t bytes = ryz_dtype_row_bytes(cases[i].type, count);
+        ref()->quantize_row(cases[i].type, x, encoded, count);
         cr_assert_eq(digest(encoded, bytes), cases[i].digest, "%s", ryz_dtype_name(cases[i].type));
     }
 }
