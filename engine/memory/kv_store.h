@@ -1,14 +1,15 @@
 /*
  * kv_store.h - the tensors behind the KV block ids that the scheduler's ledger hands out.
  *
- * Per layer one pool of keys and one of values, BF16, (n_blocks, block_tokens, n_kv_heads,
- * head_dim); block ids are the ledger's. Knows nothing of requests.
+ * Per layer one pool of keys and one of values, (n_blocks, block_tokens, n_kv_heads, head_dim),
+ * BF16 or F32; block ids are the ledger's. Knows nothing of requests.
  */
 #ifndef RYZ_MEMORY_KV_STORE_H
 #define RYZ_MEMORY_KV_STORE_H
 
 #include "engine/base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,17 +17,24 @@ struct ryz_kv_shape {
     uint32_t n_layers, n_kv_heads, head_dim;
     uint32_t block_tokens;
     uint32_t n_blocks;
+    bool f32; /* F32 instead of BF16: twice the memory and the slow reference attention, for
+                 comparisons with other engines */
 };
 
 struct ryz_kv_store;
 
-/* Bytes of one block over all layers, keys and values. */
+/* Bytes of one block over all layers, keys and values; 0 if the shape has a zero or the product
+ * does not fit. */
 size_t ryz_kv_block_bytes(const struct ryz_kv_shape *shape);
+/* Takes all memory at once, so that serving never waits for a page. RYZ_INVALID for an empty
+ * shape, RYZ_NO_MEMORY when there is not enough. */
 RYZ_MUST_USE enum ryz_status ryz_kv_store_open(const struct ryz_kv_shape *shape,
                                                struct ryz_kv_store **out, struct ryz_error *error);
+/* NULL is allowed. */
 void ryz_kv_store_close(struct ryz_kv_store *store);
 const struct ryz_kv_shape *ryz_kv_store_shape(const struct ryz_kv_store *store);
-uint16_t *ryz_kv_store_k(struct ryz_kv_store *store, uint32_t layer);
-uint16_t *ryz_kv_store_v(struct ryz_kv_store *store, uint32_t layer);
+/* The pool of keys or values of a layer: uint16_t (BF16) or float elements, 64-byte aligned. */
+void *ryz_kv_store_k(struct ryz_kv_store *store, uint32_t layer);
+void *ryz_kv_store_v(struct ryz_kv_store *store, uint32_t layer);
 
 #endif

@@ -73,10 +73,14 @@ RYZ_MUST_USE enum ryz_status ryz_forward_open(const struct ryz_model *model,
                                               struct ryz_backend *backend, struct ryz_kv_store *kv,
                                               uint32_t max_tokens, uint32_t max_sequences,
                                               struct ryz_forward **out, struct ryz_error *error);
-void ryz_forward_close(struct ryz_forward *forward);
+void ryz_forward_close(struct ryz_forward *forward); /* NULL is allowed */
+/* Positions that a sequence may use: the least of the model's context, the store's slots and
+ * 2^20. */
+uint32_t ryz_forward_context(const struct ryz_forward *forward);
 /* Runs one batch. Afterwards ryz_forward_logits(i) are those of the i-th sequence that wanted any,
  * in batch order: (V) floats, valid until the next run; the caller may overwrite them. Allocates
- * nothing. */
+ * nothing. Ids, positions and block ids out of range are the caller's bug and end the process.
+ * Several sequences of a batch may share a block table, as long as no position comes twice. */
 void ryz_forward_run(struct ryz_forward *forward, const struct ryz_batch *batch);
 float *ryz_forward_logits(struct ryz_forward *forward, uint32_t i);
 

@@ -27,7 +27,9 @@ uint32_t ryz_tokenizer_vocab_size(const struct ryz_tokenizer *tokenizer);
 
 /* Encodes `length` bytes (any bytes; invalid UTF-8 is encoded byte by byte). Writes up to
  * `capacity` ids and sets *count to the number of ids the whole text has; RYZ_FULL if they did not
- * fit. parse_special: control tokens spelled in the text become their ids. */
+ * fit, RYZ_NO_MEMORY, RYZ_INVALID for a single word of more than 2^31 bytes. parse_special: control
+ * tokens spelled in the text become their ids. A byte that the vocabulary has no token for is left
+ * out, as in llama.cpp (SmolLM2's lacks some control characters and what UTF-8 never uses). */
 RYZ_MUST_USE enum ryz_status ryz_tokenizer_encode(const struct ryz_tokenizer *tokenizer,
                                                   const char *text, size_t length,
                                                   bool parse_special, uint32_t *ids,
@@ -45,6 +47,8 @@ bool ryz_tokenizer_is_control(const struct ryz_tokenizer *tokenizer, uint32_t id
 bool ryz_tokenizer_is_end(const struct ryz_tokenizer *tokenizer, uint32_t id);
 /* Begin-of-sequence id to put first, RYZ_TOKEN_NONE if the file wants none. */
 uint32_t ryz_tokenizer_bos(const struct ryz_tokenizer *tokenizer);
+/* Does the file bring a ChatML template and the vocabulary its markers? */
+bool ryz_tokenizer_is_chatml(const struct ryz_tokenizer *tokenizer);
 
 /* Cuts a stream of token bytes at UTF-8 character borders: how many leading bytes of
  * (bytes, length) are complete characters (invalid bytes count as complete). */

@@ -1,0 +1,135 @@
+/*
+ * kv_store.c - one mapping that holds the key and value pools of all layers.
+ *
+ * Leaves to others: who owns which block (the ledger) and what is written there (the forward pass).
+ * The idea: memory comes straight from the kernel and is touched at open, because a first page
+ * fault in the middle of a measured request would be blamed on the engine.
+ *
+ *   | k of layer 0 | v of layer 0 | k of layer 1 | v of layer 1 | ...   each 64-byte aligned
+ */
+#include "engine/memory/kv_store.h"
+
+#include "engine/base/assert.h"
+#include "engine/base/size.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define ALIGN_BYTES 64u
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; absent from older headers */
+#endif
+
+struct ryz_kv_store {
+    struct ryz_kv_shape shape;
+    unsigned char *base;
+    size_t pool_bytes;  /* of one pool, with padding */
+    size_t total_bytes; /* of the mapping */
+};
+
+/* Elements of one block of one pool; 0 if it does not fit. */
+static size_t block_elements(const struct ryz_kv_shape *shape)
+{
+    size_t elements = shape->block_tokens;
+    if (!ryz_mul_size(elements, shape->n_kv_heads, &elements)) return 0;
+    if (!ryz_mul_size(elements, shape->head_dim, &elements)) return 0;
+    return elements;
+}
+
+static size_t element_bytes(const struct ryz_kv_shape *shape)
+{
+    return shape->f32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+size_t ryz_kv_block_bytes(const struct ryz_kv_shape *shape)
+{
+    size_t bytes = block_elements(shape);
+    if (!ryz_mul_size(bytes, element_bytes(shape), &bytes)) return 0;
+    if (!ryz_mul_size(bytes, 2, &bytes)) return 0;
+    if (!ryz_mul_size(bytes, shape->n_layers, &bytes)) return 0;
+    return bytes;
+}
+
+/* Fills pool_bytes and total_bytes; false if they do not fit. */
+static bool size_pools(struct ryz_kv_store *store)
+{
+    size_t bytes = block_elements(&store->shape);
+    if (!ryz_mul_size(bytes, element_bytes(&store->shape), &bytes)) return false;
+    if (!ryz_mul_size(bytes, store->shape.n_blocks, &bytes)) return false;
+    if (!ryz_add_size(bytes, ALIGN_BYTES - 1, &bytes)) return false;
+    store->pool_bytes = bytes / ALIGN_BYTES * ALIGN_BYTES;
+    size_t pools = 2 * (size_t)store->shape.n_layers;
+    return ryz_mul_size(store->pool_bytes, pools, &store->total_bytes);
+}
+
+/* Maps and touches the memory; false with errno set. */
+static bool map_pools(struct ryz_kv_store *store)
+{
+    void *base =
+        mmap(NULL, store->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) return false;
+    (void)madvise(base, store->total_bytes, MADV_HUGEPAGE); /* a wish; failing is harmless */
+    /* EINVAL: an older kernel, which pays at first use instead. */
+    if (madvise(base, store->total_bytes, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) {
+        int os_errno = errno;
+        (void)munmap(base, store->total_bytes);
+        errno = os_errno;
+        return false;
+    }
+    store->base = base;
+    return true;
+}
+
+enum ryz_status ryz_kv_store_open(const struct ryz_kv_shape *shape, struct ryz_kv_store **out,
+                                  struct ryz_error *error)
+{
+    if (ryz_kv_block_bytes(shape) == 0 || shape->n_blocks == 0) {
+        return ryz_fail(error, RYZ_INVALID,
+                        "KV store of %u layers, %u heads of %u, %u blocks of %u tokens has no size",
+                        shape->n_layers, shape->n_kv_heads, shape->head_dim, shape->n_blocks,
+                        shape->block_tokens);
+    }
+    struct ryz_kv_store *store = calloc(1, sizeof *store);
+    if (!store) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a KV store");
+    store->shape = *shape;
+    if (!size_pools(store)) {
+        free(store);
+        return ryz_fail(error, RYZ_NO_MEMORY, "a KV store of %u blocks does not fit an address",
+                        shape->n_blocks);
+    }
+    if (!map_pools(store)) {
+        int os_errno = errno;
+        size_t bytes = store->total_bytes;
+        free(store);
+        return ryz_fail_errno(error, RYZ_NO_MEMORY, os_errno,
+                              "no %zu MiB for the KV store; lower kv_mb", bytes >> 20);
+    }
+    *out = store;
+    return RYZ_OK;
+}
+
+void ryz_kv_store_close(struct ryz_kv_store *store)
+{
+    if (!store) return;
+    (void)munmap(store->base, store->total_bytes);
+    free(store);
+}
+
+const struct ryz_kv_shape *ryz_kv_store_shape(const struct ryz_kv_store *store)
+{
+    return &store->shape;
+}
+
+void *ryz_kv_store_k(struct ryz_kv_store *store, uint32_t layer)
+{
+    RYZ_ASSERT(layer < store->shape.n_layers);
+    return store->base + 2 * (size_t)layer * store->pool_bytes;
+}
+
+void *ryz_kv_store_v(struct ryz_kv_store *store, uint32_t layer)
+{
+    RYZ_ASSERT(layer < store->shape.n_layers);
+    return store->base + (2 * (size_t)layer + 1) * store->pool_bytes;
+}
