@@ -1,11 +1,10 @@
 /*
- * convert.h - scalar conversions between F32 and the 16-bit formats, for
- * references and tails.
+ * convert.h - scalar conversions between F32 and the 16-bit formats, for references and tails.
  *
- * Rounds to nearest, ties to even; NaN stays NaN and becomes quiet. The idea to
- * know: everything is integer arithmetic on the bits, so the result does not
- * depend on compiler flags or the rounding mode. Multi-byte fields of a row are
- * little-endian, as GGUF stores them; so is every host we run on.
+ * Rounds to nearest, ties to even; NaN stays NaN and becomes quiet. The idea to know: everything is
+ * integer arithmetic on the bits, so the result does not depend on compiler flags or the rounding
+ * mode. Multi-byte fields of a row are little-endian, as GGUF stores them; so is every host we run
+ * on.
  */
 #ifndef RYZ_KERNELS_CONVERT_H
 #define RYZ_KERNELS_CONVERT_H

@@ -1,8 +1,8 @@
 /*
  * dtype.c - names and sizes of the storage types.
  *
- * Leaves decoding and encoding to ref/ and x86/. The idea to know: everything
- * about a type that is not arithmetic is one line of the table below.
+ * Leaves decoding and encoding to ref/ and x86/. The idea to know: everything about a type that is
+ * not arithmetic is one line of the table below.
  */
 #include <string.h>
 

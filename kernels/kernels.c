@@ -1,9 +1,8 @@
 /*
  * kernels.c - finds the table of functions to run.
  *
- * Leaves the tables themselves to ref/ and x86/. The idea to know: the choice
- * is made by CPUID alone, at run time, so one binary serves every machine of
- * its architecture.
+ * Leaves the tables themselves to ref/ and x86/. The idea to know: the choice is made by CPUID
+ * alone, at run time, so one binary serves every machine of its architecture.
  */
 #include <string.h>
 

@@ -1,10 +1,9 @@
 /*
  * bench.c - verifies, then times a matmul.
  *
- * Only up to CHECK_ROWS rows, spread over the matrix, are compared: the
- * reference is slow and rows are independent. The error is taken relative to
- * the sum of absolute products, which is what rounding scales with; the value
- * itself may cancel to nothing.
+ * Only up to CHECK_ROWS rows, spread over the matrix, are compared: the reference is slow and rows
+ * are independent. The error is taken relative to the sum of absolute products, which is what
+ * rounding scales with; the value itself may cancel to nothing.
  */
 #include <math.h>
 #include <stdlib.h>

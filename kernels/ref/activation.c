@@ -1,6 +1,5 @@
 /*
- * activation.c - reference element-wise operations: gated SiLU, residual sum,
- * BF16 store.
+ * activation.c - reference element-wise operations: gated SiLU, residual sum, BF16 store.
  */
 #include <math.h>
 

@@ -1,18 +1,15 @@
 /*
- * attention.c - reference attention of one token over a paged cache, BF16 or
- * F32.
+ * attention.c - reference attention of one token over a paged cache, BF16 or F32.
  *
- * The idea to know: scores of all positions go to scratch first, then one
- * softmax, then the weighted sum of V; no running rescale, so nothing depends
- * on how the context was cut into blocks.
+ * The idea to know: scores of all positions go to scratch first, then one softmax, then the
+ * weighted sum of V; no running rescale, so nothing depends on how the context was cut into blocks.
  */
 #include <math.h>
 
 #include "kernels/convert.h"
 #include "kernels/ref/ref.h"
 
-/* Where the (head_dim) vector of one position and kv head starts in a pool, in
- * elements. */
+/* Where the (head_dim) vector of one position and kv head starts in a pool, in elements. */
 static size_t kv_start(const struct ryz_attention *a, uint32_t position, uint32_t kv_head)
 {
     size_t block = a->block_table[position / a->block_tokens];

@@ -1,9 +1,8 @@
 /*
  * dequantize.c - reference decoding of a row of weights to F32.
  *
- * The idea to know: the products d * q are exact in F32 (11 + 8 significant
- * bits at most), so every instruction set decodes to the same bits, fused or
- * not.
+ * The idea to know: the products d * q are exact in F32 (11 + 8 significant bits at most), so every
+ * instruction set decodes to the same bits, fused or not.
  */
 #include <assert.h>
 

@@ -1,10 +1,8 @@
 /*
- * matmul.c - reference product of a weight matrix with the activations of M
- * tokens.
+ * matmul.c - reference product of a weight matrix with the activations of M tokens.
  *
- * The idea to know: each output is one double sum over ascending k, so it
- * cannot depend on M or on the rows of a call. Tokens are taken 16 at a time
- * only to decode a weight less often.
+ * The idea to know: each output is one double sum over ascending k, so it cannot depend on M or on
+ * the rows of a call. Tokens are taken 16 at a time only to decode a weight less often.
  */
 #include "kernels/ref/ref.h"
 

@@ -1,12 +1,11 @@
 /*
  * quantize.c - reference encoding of a row of F32 weights.
  *
- * Gives the bytes that ggml's reference quantisers give, so that a file made
- * here equals one made by llama.cpp. The idea to know: the inverse scale comes
- * from the F32 scale, before that is rounded to F16 for storage; and each
- * product and sum is rounded by itself (no fused multiply-add). Values without
- * a sensible code (NaN, or a scale so small that its inverse overflows) are
- * clamped instead of being cast, which would be undefined.
+ * Gives the bytes that ggml's reference quantisers give, so that a file made here equals one made
+ * by llama.cpp. The idea to know: the inverse scale comes from the F32 scale, before that is
+ * rounded to F16 for storage; and each product and sum is rounded by itself (no fused
+ * multiply-add). Values without a sensible code (NaN, or a scale so small that its inverse
+ * overflows) are clamped instead of being cast, which would be undefined.
  */
 #include <assert.h>
 #include <math.h>

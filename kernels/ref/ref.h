@@ -1,9 +1,8 @@
 /*
  * ref.h - the reference functions: scalar, obvious, sums in double.
  *
- * Shapes, units and rules are those of struct ryz_kernels in kernels.h. The
- * faster tables name these functions where they have none of their own, and
- * tests compare against them.
+ * Shapes, units and rules are those of struct ryz_kernels in kernels.h. The faster tables name
+ * these functions where they have none of their own, and tests compare against them.
  */
 #ifndef RYZ_KERNELS_REF_REF_H
 #define RYZ_KERNELS_REF_REF_H
@@ -12,8 +11,7 @@
 
 extern const struct ryz_kernels ryz_kernels_ref;
 
-/* See ryz_kernels.matmul; a last, partial block of a quantised row must be
- * stored in full. */
+/* See ryz_kernels.matmul; a last, partial block of a quantised row must be stored in full. */
 void ryz_ref_matmul(const struct ryz_matrix *w, size_t row_first, size_t row_end, const float *x,
                     size_t x_stride, size_t m_tokens, float *y, size_t y_stride);
 /* See ryz_kernels.dequantize_row. */

@@ -1,6 +1,5 @@
 /*
- * activation_avx2.c - element-wise operations in AVX2: the body over two ymm a
- * vector.
+ * activation_avx2.c - element-wise operations in AVX2: the body over two ymm a vector.
  */
 #include "kernels/x86/v16_avx2.h"
 #include "kernels/x86/x86.h"

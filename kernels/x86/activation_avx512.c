@@ -1,6 +1,5 @@
 /*
- * activation_avx512.c - element-wise operations in AVX-512: the body over one
- * zmm a vector.
+ * activation_avx512.c - element-wise operations in AVX-512: the body over one zmm a vector.
  */
 #include "kernels/x86/v16_avx512.h"
 #include "kernels/x86/x86.h"

@@ -1,9 +1,8 @@
 /*
- * activation_body.h - element-wise operations over struct v16. Include after
- * v16_math.h.
+ * activation_body.h - element-wise operations over struct v16. Include after v16_math.h.
  *
- * A tail is computed in a padded vector by the same instructions, so the value
- * of an element does not depend on its place.
+ * A tail is computed in a padded vector by the same instructions, so the value of an element does
+ * not depend on its place.
  */
 #ifndef RYZ_KERNELS_X86_ACTIVATION_BODY_H
 #define RYZ_KERNELS_X86_ACTIVATION_BODY_H

@@ -1,11 +1,9 @@
 /*
- * attention_body.h - attention of one token over a paged BF16 cache, over
- * struct v16.
+ * attention_body.h - attention of one token over a paged BF16 cache, over struct v16.
  *
- * Include after v16_math.h. The idea to know: ORDER. A score is one 16-lane dot
- * product over head_dim; the scores of all positions go to scratch;
- * exponentials add up in lanes position % 16; and each output adds p * v over
- * ascending positions. None of it sees block or call borders.
+ * Include after v16_math.h. The idea to know: ORDER. A score is one 16-lane dot product over
+ * head_dim; the scores of all positions go to scratch; exponentials add up in lanes position % 16;
+ * and each output adds p * v over ascending positions. None of it sees block or call borders.
  */
 #ifndef RYZ_KERNELS_X86_ATTENTION_BODY_H
 #define RYZ_KERNELS_X86_ATTENTION_BODY_H
@@ -99,8 +97,8 @@ static float exponentiate(float *scores, size_t count)
     return v16_sum(v16_add(sum, v16_keep_first(p, rest, 0.0F)));
 }
 
-/* out[d ..] = inverse * sum over positions of p * v, for `vectors` vectors of
- * head_dim; the last one has `lanes` lanes. */
+/* out[d ..] = inverse * sum over positions of p * v, for `vectors` vectors of head_dim; the last
+ * one has `lanes` lanes. */
 V16_INLINE void weigh(const struct head *head, size_t d, size_t vectors, size_t lanes,
                       float inverse)
 {

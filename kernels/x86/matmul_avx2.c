@@ -1,6 +1,6 @@
 /*
- * matmul_avx2.c - product of weights and activations, and decoding of rows in
- * AVX2: the body over two ymm a vector.
+ * matmul_avx2.c - product of weights and activations, and decoding of rows in AVX2: the body over
+ * two ymm a vector.
  */
 #include "kernels/ref/ref.h"
 #include "kernels/x86/v16_avx2.h"

@@ -1,18 +1,16 @@
 /*
- * matmul_body.h - weights (N, K) times activations (M, K), written once over
- * struct v16.
+ * matmul_body.h - weights (N, K) times activations (M, K), written once over struct v16.
  *
- * Include after v16_math.h. The idea to know: ORDER. Each output has one
- * 16-lane accumulator; lane i takes k = i, i + 16, i + 32, ... one fused
- * multiply-add each, a last partial step is padded with zeros, and v16_sum4's
- * tree adds the lanes up. Everything below only chooses which outputs are
- * computed together, never in which order one is.
+ * Include after v16_math.h. The idea to know: ORDER. Each output has one 16-lane accumulator; lane
+ * i takes k = i, i + 16, i + 32, ... one fused multiply-add each, a last partial step is padded
+ * with zeros, and v16_sum4's tree adds the lanes up. Everything below only chooses which outputs
+ * are computed together, never in which order one is.
  *
  * Two ways to the same sums:
- *   fused   few tokens: weights are decoded in registers and used at once;
- * memory is the limit. panel   more tokens: a group of rows is decoded to F32
- * once per K_CHUNK into a panel that stays in L1, and tiles of TILE_ROWS x
- * TILE_TOKENS outputs run over it. Accumulators wait in memory between chunks.
+ *   fused   few tokens: weights are decoded in registers and used at once; memory is the limit.
+ *   panel   more tokens: a group of rows is decoded to F32 once per K_CHUNK into a panel that
+ *           stays in L1, and tiles of TILE_ROWS x TILE_TOKENS outputs run over it. Accumulators
+ *           wait in memory between chunks.
  */
 #ifndef RYZ_KERNELS_X86_MATMUL_BODY_H
 #define RYZ_KERNELS_X86_MATMUL_BODY_H
@@ -53,8 +51,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Bytes of `count` weights, count a multiple of STEP or the type not blocked.
- */
+/* Bytes of `count` weights, count a multiple of STEP or the type not blocked. */
 V16_INLINE size_t weight_bytes(enum ryz_dtype type, size_t count)
 {
     switch (type) {
@@ -73,25 +70,23 @@ V16_INLINE size_t weight_bytes(enum ryz_dtype type, size_t count)
     return 0;
 }
 
-/* Rows are short and a tile reads several at once, a pattern that hardware
- * prefetchers lose: without this, streaming Q8_0 rows of 576 ran at 9 GB/s,
- * with it at memory speed. A prefetch never faults. */
+/* Rows are short and a tile reads several at once, a pattern that hardware prefetchers lose:
+ * without this, streaming Q8_0 rows of 576 ran at 9 GB/s, with it at memory speed. A prefetch never
+ * faults. */
 V16_INLINE void prefetch_step(enum ryz_dtype type, const uint8_t *src)
 {
     _mm_prefetch((const char *)src, _MM_HINT_T1);
     if (type == RYZ_DTYPE_F32) _mm_prefetch((const char *)src + 64, _MM_HINT_T1);
 }
 
-/* How far ahead: some whole groups of rows, and far enough to hide the latency
- * of memory. */
+/* How far ahead: some whole groups of rows, and far enough to hide the latency of memory. */
 static size_t prefetch_distance(const struct ryz_matrix *w, size_t rows)
 {
     size_t group_bytes = rows * w->row_bytes + 1;
     return (PREFETCH_BYTES / group_bytes + 1) * (group_bytes - 1);
 }
 
-/* Decodes fewer than STEP weights, the rest of `dst` is zero. Rare, so any way
- * will do. */
+/* Decodes fewer than STEP weights, the rest of `dst` is zero. Rare, so any way will do. */
 static void decode_tail(enum ryz_dtype type, const uint8_t *src, float *dst, size_t count)
 {
     for (size_t i = 0; i < STEP; i++) dst[i] = 0.0F;
@@ -117,8 +112,8 @@ V16_INLINE void add_tail(enum ryz_dtype type, size_t rows, size_t tokens, const 
     }
 }
 
-/* Adds a tile's products to acc (rows, tokens), decoding in registers. Inlined
- * with constants for `type`, `rows` and `tokens`. */
+/* Adds a tile's products to acc (rows, tokens), decoding in registers. Inlined with constants for
+ * `type`, `rows` and `tokens`. */
 V16_INLINE void add_fused(enum ryz_dtype type, size_t rows, size_t tokens, const struct tile *tile,
                           struct v16 *acc)
 {
@@ -141,8 +136,7 @@ V16_INLINE void add_fused(enum ryz_dtype type, size_t rows, size_t tokens, const
     if (tile->count % STEP) add_tail(type, rows, tokens, tile, acc);
 }
 
-/* As add_fused for F32 rows (a panel), holding a vector of each row while the
- * tokens pass. */
+/* As add_fused for F32 rows (a panel), holding a vector of each row while the tokens pass. */
 V16_INLINE void add_panel(size_t rows, size_t tokens, const struct tile *tile, struct v16 *acc)
 {
     struct v16 sum[ROWS_MAX * TOKENS_MAX];
@@ -202,8 +196,8 @@ V16_INLINE void store_sums(const struct job *job, size_t rows, size_t tokens, co
     }
 }
 
-/* All rows of a call with at most `tokens` tokens. A tile that reaches past the
- * last row or token computes the last one again and drops it. */
+/* All rows of a call with at most `tokens` tokens. A tile that reaches past the last row or token
+ * computes the last one again and drops it. */
 V16_INLINE void fused_rows(enum ryz_dtype type, size_t rows, size_t tokens, const struct job *job,
                            size_t row_first, size_t row_end)
 {
@@ -272,8 +266,7 @@ V16_INLINE void decode_type(enum ryz_dtype type, const uint8_t *src, float *dst,
     if (k < count) decode_tail(type, src + weight_bytes(type, k), dst + k, count - k);
 }
 
-/* Decodes `count` weights; dst is written, with zeros, up to the next multiple
- * of STEP. */
+/* Decodes `count` weights; dst is written, with zeros, up to the next multiple of STEP. */
 static void decode_padded(enum ryz_dtype type, const uint8_t *src, float *dst, size_t count)
 {
     switch (type) {
@@ -298,12 +291,10 @@ static void decode_padded(enum ryz_dtype type, const uint8_t *src, float *dst, s
     }
 }
 
-/* One row group of a call: its panel and the accumulators of its tiles, tile
- * after tile. */
+/* One row group of a call: its panel and the accumulators of its tiles, tile after tile. */
 struct group {
     float panel[GROUP_ROWS][K_CHUNK];
-    const uint8_t *decoded[GROUP_ROWS]; /* rows of the panel; F32 rows are used
-                                           where they are */
+    const uint8_t *decoded[GROUP_ROWS]; /* rows of the panel; F32 rows are used where they are */
     struct v16 acc[GROUP_TOKENS * GROUP_ROWS];
     size_t row, rows;
     size_t m, tokens;
@@ -317,9 +308,8 @@ static struct v16 *tile_sums(struct group *group, size_t r, size_t t)
     return group->acc + t * GROUP_ROWS + r * TILE_TOKENS;
 }
 
-/* Gives a tile its share of the next chunk's rows to prefetch, from row `first`
- * on; returns the first row of the next share. All are asked for while
- * computing: memory and arithmetic overlap. */
+/* Gives a tile its share of the next chunk's rows to prefetch, from row `first` on; returns the
+ * first row of the next share. All are asked for while computing: memory and arithmetic overlap. */
 static size_t share_prefetch(const struct group *group, size_t first, size_t share,
                              struct tile *tile)
 {
@@ -427,8 +417,7 @@ void V16_ISA(matmul)(const struct ryz_matrix *w, size_t row_first, size_t row_en
         run_fused(&job, row_first, row_end);
         return;
     }
-    /* Equal shares, so that no last few tokens pay for decoding everything again.
-     */
+    /* Equal shares, so that no last few tokens pay for decoding everything again. */
     size_t passes = (m_tokens + GROUP_TOKENS - 1) / GROUP_TOKENS;
     size_t share = (m_tokens + passes - 1) / passes;
     share = (share + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;

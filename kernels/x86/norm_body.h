@@ -1,6 +1,5 @@
 /*
- * norm_body.h - root-mean-square normalisation over struct v16. Include after
- * v16_math.h.
+ * norm_body.h - root-mean-square normalisation over struct v16. Include after v16_math.h.
  *
  * The squares add up in 16 lanes over ascending i and v16_sum's tree.
  */

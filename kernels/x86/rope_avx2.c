@@ -1,6 +1,5 @@
 /*
- * rope_avx2.c - rotary position embedding in AVX2: the body over two ymm a
- * vector.
+ * rope_avx2.c - rotary position embedding in AVX2: the body over two ymm a vector.
  */
 #include "kernels/x86/v16_avx2.h"
 #include "kernels/x86/x86.h"

@@ -1,8 +1,7 @@
 /*
  * rope_body.h - rotary position embedding of interleaved pairs over struct v16.
  *
- * Include after v16_math.h. Each output depends on its own pair, so there is no
- * order to keep.
+ * Include after v16_math.h. Each output depends on its own pair, so there is no order to keep.
  */
 #ifndef RYZ_KERNELS_X86_ROPE_BODY_H
 #define RYZ_KERNELS_X86_ROPE_BODY_H

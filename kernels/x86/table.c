@@ -1,9 +1,8 @@
 /*
  * table.c - the x86-64 tables and their CPUID checks.
  *
- * Compiled without ISA flags: this code runs before anything is known of the
- * CPU. Encoding a row is left to the reference; it happens when a model is
- * converted, not while it serves.
+ * Compiled without ISA flags: this code runs before anything is known of the CPU. Encoding a row is
+ * left to the reference; it happens when a model is converted, not while it serves.
  */
 #include <cpuid.h>
 

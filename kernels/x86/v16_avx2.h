@@ -1,12 +1,10 @@
 /*
- * v16_avx2.h - the 16-lane vector of F32 in AVX2: lanes 0..7 and 8..15 in two
- * ymm registers.
+ * v16_avx2.h - the 16-lane vector of F32 in AVX2: lanes 0..7 and 8..15 in two ymm registers.
  *
- * Same vocabulary as v16_avx512.h, operation for operation, so that a body
- * written over struct v16 gives the same bits in both. `_part` variants touch
- * the first n lanes of memory only (0 <= n <= 16; missing lanes are 0) and
- * cannot fault past them. Include only from files compiled with AVX2, FMA and
- * F16C.
+ * Same vocabulary as v16_avx512.h, operation for operation, so that a body written over struct v16
+ * gives the same bits in both. `_part` variants touch the first n lanes of memory only (0 <= n <=
+ * 16; missing lanes are 0) and cannot fault past them. Include only from files compiled with AVX2,
+ * FMA and F16C.
  */
 #ifndef RYZ_KERNELS_X86_V16_AVX2_H
 #define RYZ_KERNELS_X86_V16_AVX2_H
@@ -188,8 +186,7 @@ V16_INLINE struct v16 v16_load_bf16_part(const void *src, size_t n)
     return v16_load_bf16(halves);
 }
 
-/* BF16 in the low 16 bits of each lane, nearest even; NaN stays NaN and becomes
- * quiet. */
+/* BF16 in the low 16 bits of each lane, nearest even; NaN stays NaN and becomes quiet. */
 V16_INLINE __m256i v16_to_bf16_half(__m256 a)
 {
     __m256i bits = _mm256_castps_si256(a);

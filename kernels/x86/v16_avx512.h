@@ -1,11 +1,10 @@
 /*
  * v16_avx512.h - the 16-lane vector of F32 in AVX-512: one zmm register.
  *
- * Same vocabulary as v16_avx2.h, operation for operation, so that a body
- * written over struct v16 gives the same bits in both. `_part` variants touch
- * the first n lanes of memory only (0 <= n <= 16; missing lanes are 0) and
- * cannot fault past them. Include only from files compiled with AVX-512 F, BW,
- * VL and DQ.
+ * Same vocabulary as v16_avx2.h, operation for operation, so that a body written over struct v16
+ * gives the same bits in both. `_part` variants touch the first n lanes of memory only (0 <= n <=
+ * 16; missing lanes are 0) and cannot fault past them. Include only from files compiled with
+ * AVX-512 F, BW, VL and DQ.
  */
 #ifndef RYZ_KERNELS_X86_V16_AVX512_H
 #define RYZ_KERNELS_X86_V16_AVX512_H
@@ -162,8 +161,8 @@ V16_INLINE struct v16 v16_load_bf16_part(const void *src, size_t n)
     return v16_of(_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
 }
 
-/* BF16, nearest even; NaN stays NaN and becomes quiet. VCVTNEPS2BF16 is not
- * used: it flushes subnormals. */
+/* BF16, nearest even; NaN stays NaN and becomes quiet. VCVTNEPS2BF16 is not used: it flushes
+ * subnormals. */
 V16_INLINE __m256i v16_to_bf16(struct v16 a)
 {
     __m512i bits = _mm512_castps_si512(a.v);
@@ -191,8 +190,8 @@ V16_INLINE __m512 v16_broadcast_f16(const uint8_t *src)
     return _mm512_cvtph_ps(_mm256_set1_epi16((short)load_u16(src)));
 }
 
-/* 32 nibbles pick from a table of 16 values: vpermps reads the low four bits of
- * an index only, so the low nibbles need no mask. */
+/* 32 nibbles pick from a table of 16 values: vpermps reads the low four bits of an index only, so
+ * the low nibbles need no mask. */
 V16_INLINE void v16_decode_nibbles(const uint8_t *quants, __m512 table, struct v16 out[2])
 {
     __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)quants));

@@ -1,15 +1,13 @@
 /*
- * v16_math.h - reductions and the exponential over struct v16, shared by AVX2
- * and AVX-512.
+ * v16_math.h - reductions and the exponential over struct v16, shared by AVX2 and AVX-512.
  *
- * Include after one of v16_avx2.h and v16_avx512.h. The idea to know: the
- * reduction tree. Sixteen lanes a[0..15] always add up as
+ * Include after one of v16_avx2.h and v16_avx512.h. The idea to know: the reduction tree. Sixteen
+ * lanes a[0..15] always add up as
  *
  *     b[i] = a[i] + a[i+8]   (i < 8)      c[i] = b[i] + b[i+4]   (i < 4)
  *     d[i] = c[i] + c[i+2]   (i < 2)      sum  = d[0] + d[1]
  *
- * whether one vector is reduced or four at once, so a dot product has one
- * value.
+ * whether one vector is reduced or four at once, so a dot product has one value.
  */
 #ifndef RYZ_KERNELS_X86_V16_MATH_H
 #define RYZ_KERNELS_X86_V16_MATH_H
@@ -50,10 +48,9 @@ V16_INLINE float v16_largest(struct v16 a)
 }
 
 /*
- * e^x to about 1 ulp; 0 below -104, infinity above 88.73, NaN for NaN. x = n ln
- * 2 + r with |r| <= ln 2 / 2, and e^r = 1 + r + r^2 P(r); P interpolates at
- * Chebyshev nodes (relative error of e^r 1.0e-8). 2^n is applied in two factors
- * because n reaches from -151 to 128.
+ * e^x to about 1 ulp; 0 below -104, infinity above 88.73, NaN for NaN. x = n ln 2 + r with
+ * |r| <= ln 2 / 2, and e^r = 1 + r + r^2 P(r); P interpolates at Chebyshev nodes (relative error of
+ * e^r 1.0e-8). 2^n is applied in two factors because n reaches from -151 to 128.
  */
 V16_INLINE struct v16 v16_exp(struct v16 x)
 {

@@ -1,8 +1,7 @@
 /*
  * x86.h - the tables for x86-64 and what a CPU must have to run them.
  *
- * Only declared functions of this folder may be compiled with ISA flags;
- * x86/table.c is not.
+ * Only declared functions of this folder may be compiled with ISA flags; x86/table.c is not.
  */
 #ifndef RYZ_KERNELS_X86_X86_H
 #define RYZ_KERNELS_X86_X86_H
