@@ -57,11 +57,12 @@ struct ryz_target {
 struct ryz_target_ops {
     const char *name; /* "embedded" | "http" */
     /* Hands a request over. A status other than OK: it was refused on the spot, the text says why,
-     * and no answer will come. RYZ_FULL and RYZ_CLOSED: shed; RYZ_INVALID: bad; RYZ_IO: no way. */
-    enum ryz_status (*submit)(struct ryz_target *target, const struct ryz_ask *ask,
+     * and no answer will come. RYZ_FULL and RYZ_CLOSED: shed; RYZ_INVALID: bad; RYZ_IO: no way.
+     * *handle names it for cancel, until its DONE has been polled. */
+    enum ryz_status (*submit)(struct ryz_target *target, const struct ryz_ask *ask, void **handle,
                               struct ryz_error *error);
     /* Gives a request up: its DONE (CANCELLED, unless it had ended) comes soon. */
-    void (*cancel)(struct ryz_target *target, void *flight);
+    void (*cancel)(struct ryz_target *target, void *handle);
     /* Waits until there are answers or until_ns (absolute; in the past: does not wait) and copies
      * up to `capacity` of them; those of one request are in order. */
     size_t (*poll)(struct ryz_target *target, int64_t until_ns, struct ryz_answer *answers,
