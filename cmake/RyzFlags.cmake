@@ -3,6 +3,12 @@
 option(RYZ_WERROR "Treat warnings as errors" ON)
 set(RYZ_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,undefined or thread")
 
+# A list of two sanitizers has a comma, which no generator expression may hold.
+set(ryz_sanitized 0)
+if(RYZ_SANITIZE)
+  set(ryz_sanitized 1)
+endif()
+
 add_library(ryz_flags INTERFACE)
 target_compile_features(ryz_flags INTERFACE c_std_11)
 target_compile_options(ryz_flags INTERFACE
@@ -15,7 +21,7 @@ target_compile_options(ryz_flags INTERFACE
   $<$<C_COMPILER_ID:GNU>:-fstack-clash-protection -fcf-protection>
   $<$<BOOL:${RYZ_WERROR}>:-Werror>)
 target_compile_definitions(ryz_flags INTERFACE _GNU_SOURCE
-  $<$<AND:$<NOT:$<CONFIG:Debug>>,$<NOT:$<BOOL:${RYZ_SANITIZE}>>>:_FORTIFY_SOURCE=2>)
+  $<$<AND:$<NOT:$<CONFIG:Debug>>,$<NOT:$<BOOL:${ryz_sanitized}>>>:_FORTIFY_SOURCE=2>)
 target_link_options(ryz_flags INTERFACE -Wl,-z,relro,-z,now -pie)
 if(RYZ_SANITIZE)
   target_compile_options(ryz_flags INTERFACE -fsanitize=${RYZ_SANITIZE} -fno-omit-frame-pointer
