@@ -34,7 +34,8 @@ static struct ryz_arena_chunk *add_chunk(struct ryz_arena *arena, size_t size)
 {
     size_t data_bytes = size > ARENA_CHUNK_BYTES ? size : ARENA_CHUNK_BYTES;
     size_t total = 0;
-    if (!ryz_add_size(data_bytes, sizeof(struct ryz_arena_chunk) + ARENA_ALIGN, &total))
+    if (!ryz_add_size(data_bytes, sizeof(struct ryz_arena_chunk) + ARENA_ALIGN, &total) ||
+        total > PTRDIFF_MAX) /* no object is larger: do not bother the allocator */
         return NULL;
     struct ryz_arena_chunk *chunk = calloc(1, total);
     if (chunk == NULL) return NULL;

@@ -51,7 +51,7 @@ enum ryz_status ryz_ring_open(size_t capacity, size_t item_bytes, struct ryz_rin
     bool fits = cells >= capacity &&
                 ryz_add_size(item_bytes, sizeof(struct cell) + _Alignof(struct cell) - 1, &stride);
     stride -= stride % _Alignof(struct cell);
-    if (!fits || !ryz_mul_size(cells, stride, &bytes))
+    if (!fits || !ryz_mul_size(cells, stride, &bytes) || bytes > PTRDIFF_MAX)
         return ryz_fail(error, RYZ_NO_MEMORY, "a ring of %zu items of %zu bytes does not fit",
                         capacity, item_bytes);
     struct ryz_ring *r = aligned_alloc(LINE_BYTES, sizeof *r);
