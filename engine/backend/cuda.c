@@ -17,7 +17,7 @@
 #define MODULE_NAME "libryz_cuda.so"
 #define PATH_BYTES  4096
 
-typedef int (*report_fn)(struct ryz_cuda_report *report);
+typedef int (*report_fn)(struct ryz_cuda_report *report); /* ryz_cuda_module_report */
 
 /* The module's path beside the running binary; false if that cannot be told or does not fit. */
 static bool path_beside_binary(char *path, size_t capacity)

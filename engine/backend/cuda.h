@@ -8,22 +8,11 @@
 #define RYZ_BACKEND_CUDA_H
 
 #include "engine/base/status.h"
-
-#include <stddef.h>
-#include <stdint.h>
-
-struct ryz_cuda_report {
-    int32_t runtime_version; /* as CUDA spells it, 13000 = 13.0; 0 unknown */
-    int32_t nccl_version;    /* as NCCL spells it, 22809 = 2.28.9; 0 unknown */
-    int32_t device_count;
-    char device_name[96];  /* of device 0 */
-    uint64_t device_bytes; /* memory of device 0 */
-    double product_error; /* largest deviation of one cuBLAS product from the CPU's; NaN: not run */
-    char note[160];       /* why something could not be done; empty if all was */
-};
+#include "kernels/cuda/cuda_report.h"
 
 /* Loads the module from `path` (NULL: "libryz_cuda.so" beside the binary or on the loader's path)
- * and asks it. RYZ_UNAVAILABLE when the module or a driver is absent; the text says which. */
+ * and asks it. RYZ_UNAVAILABLE when the module, a driver or a device is absent; the text says
+ * which, and the report holds what was found nevertheless. */
 RYZ_MUST_USE enum ryz_status ryz_cuda_probe(const char *path, struct ryz_cuda_report *report,
                                             struct ryz_error *error);
 

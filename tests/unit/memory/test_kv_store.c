@@ -1,0 +1,93 @@
+/*
+ * Goal: the KV store's pools are apart from each other, large enough for every block, and refused
+ * with a status when they cannot be had. Method: fill every pool to its end with its own pattern,
+ * then read all of them back.
+ */
+#include "engine/memory/kv_store.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const struct ryz_kv_shape small = {
+    .n_layers = 3, .n_kv_heads = 2, .head_dim = 5, .block_tokens = 4, .n_blocks = 7};
+
+static size_t pool_bytes(const struct ryz_kv_shape *shape)
+{
+    return ryz_kv_block_bytes(shape) * shape->n_blocks / (2 * shape->n_layers);
+}
+
+static void pools_are_disjoint(const struct ryz_kv_shape *shape)
+{
+    struct ryz_kv_store *store;
+    cr_assert_eq(ryz_kv_store_open(shape, &store, NULL), RYZ_OK);
+    size_t bytes = pool_bytes(shape);
+    for (uint32_t layer = 0; layer < shape->n_layers; layer++) {
+        memset(ryz_kv_store_k(store, layer), (int)(2 * layer + 1), bytes);
+        memset(ryz_kv_store_v(store, layer), (int)(2 * layer + 2), bytes);
+    }
+    for (uint32_t layer = 0; layer < shape->n_layers; layer++) {
+        const unsigned char *k = ryz_kv_store_k(store, layer), *v = ryz_kv_store_v(store, layer);
+        cr_assert_eq((uintptr_t)k % 64, 0);
+        cr_assert_eq((uintptr_t)v % 64, 0);
+        for (size_t i = 0; i < bytes; i++) {
+            cr_assert_eq(k[i], 2 * layer + 1);
+            cr_assert_eq(v[i], 2 * layer + 2);
+        }
+    }
+    ryz_kv_store_close(store);
+}
+
+Test(kv_store, holds_every_block_of_every_layer_in_bf16)
+{
+    cr_assert_eq(ryz_kv_block_bytes(&small), 3 * 2 * 4 * 2 * 5 * 2);
+    pools_are_disjoint(&small);
+}
+
+Test(kv_store, takes_twice_the_bytes_in_f32)
+{
+    struct ryz_kv_shape shape = small;
+    shape.f32 = true;
+    cr_assert_eq(ryz_kv_block_bytes(&shape), 2 * ryz_kv_block_bytes(&small));
+    pools_are_disjoint(&shape);
+}
+
+Test(kv_store, tells_its_shape)
+{
+    struct ryz_kv_store *store;
+    cr_assert_eq(ryz_kv_store_open(&small, &store, NULL), RYZ_OK);
+    cr_assert_eq(memcmp(ryz_kv_store_shape(store), &small, sizeof small), 0);
+    ryz_kv_store_close(store);
+}
+
+Test(kv_store, refuses_a_shape_with_a_zero)
+{
+    struct ryz_kv_store *store;
+    for (int i = 0; i < 5; i++) {
+        struct ryz_kv_shape shape = small;
+        uint32_t *fields[] = {&shape.n_layers, &shape.n_kv_heads, &shape.head_dim,
+                              &shape.block_tokens, &shape.n_blocks};
+        *fields[i] = 0;
+        struct ryz_error error = {0};
+        cr_assert_eq(ryz_kv_store_open(&shape, &store, &error), RYZ_INVALID);
+        cr_assert_gt(strlen(error.text), 0);
+    }
+}
+
+Test(kv_store, refuses_more_memory_than_there_is)
+{
+    struct ryz_kv_store *store;
+    struct ryz_error error = {0};
+    struct ryz_kv_shape shape = small;
+    shape.n_blocks = shape.block_tokens = shape.head_dim = UINT32_MAX; /* the product overflows */
+    cr_assert_eq(ryz_kv_store_open(&shape, &store, &error), RYZ_INVALID);
+    shape.n_blocks = UINT32_MAX; /* fits an address, but no machine: some 2^56 bytes */
+    shape.block_tokens = 1u << 14;
+    shape.head_dim = 1u << 6;
+    cr_assert_eq(ryz_kv_store_open(&shape, &store, &error), RYZ_NO_MEMORY);
+    cr_assert_gt(strlen(error.text), 0);
+}
+
+Test(kv_store, closing_nothing_is_allowed)
+{
+    ryz_kv_store_close(NULL);
+}
