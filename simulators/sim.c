@@ -23,7 +23,13 @@
 
 /* In the order in which they happen at one time: a token sampled at the very instant of its timeout
  * still counts, and a fault's edge comes before what it could hit. */
-enum event_kind { EV_FAULT, EV_STEP_END, EV_ARRIVE, EV_TIMEOUT, EV_WAKE };
+enum event_kind {
+    RYZ_SIM_EV_FAULT,
+    RYZ_SIM_EV_STEP_END,
+    RYZ_SIM_EV_ARRIVE,
+    RYZ_SIM_EV_TIMEOUT,
+    RYZ_SIM_EV_WAKE
+};
 
 #define ROOM_FOR_OWN_EVENTS 8 /* at most one STEP_END, one FAULT, two WAKEs are pending */
 #define FAILED_STEP_NS_MIN                                                                         \
@@ -117,7 +123,7 @@ enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
     sim->noise_mu = -variance / 2.0;
     ryz_rng_init(&sim->noise, config->seed, NOISE_STREAM);
     sim->wake_ns = RYZ_TIME_NEVER;
-    if (sim->faults != NULL) push(sim, 0, EV_FAULT, 0, 0);
+    if (sim->faults != NULL) push(sim, 0, RYZ_SIM_EV_FAULT, 0, 0);
     *out = sim;
     return RYZ_OK;
 }
@@ -174,7 +180,7 @@ enum ryz_status ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory for another simulated request");
     uint32_t index = sim->pending_free[--sim->pending_free_count];
     sim->pending[index] = *request;
-    push(sim, request->at_ns, EV_ARRIVE, index, 0);
+    push(sim, request->at_ns, RYZ_SIM_EV_ARRIVE, index, 0);
     sim->unfinished++;
     return RYZ_OK;
 }
@@ -215,7 +221,8 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
         .generation = ++sim->arrivals,
         .output_tokens = request.output_tokens,
     };
-    push(sim, add_ns(sim->now_ns, request.timeout_ns), EV_TIMEOUT, effect.slot, live->generation);
+    push(sim, add_ns(sim->now_ns, request.timeout_ns), RYZ_SIM_EV_TIMEOUT, effect.slot,
+         live->generation);
     if (sim->callbacks.admitted != NULL)
         sim->callbacks.admitted(sim->callbacks.context, request.id, sim->now_ns);
 }
@@ -286,7 +293,7 @@ static void update_kv_fault(struct ryz_sim *sim)
         sim->kv_fault_permille = permille;
     }
     RYZ_ASSERT(next_ns > sim->now_ns);
-    push(sim, next_ns, EV_FAULT, 0, 0);
+    push(sim, next_ns, RYZ_SIM_EV_FAULT, 0, 0);
 }
 
 /* The world's price of a step, noise included. */
@@ -354,7 +361,7 @@ static void begin_step(struct ryz_sim *sim, const struct ryz_sched_plan *plan)
     int64_t end_ns = add_ns(sim->now_ns, step->duration_ns);
     if (end_ns == RYZ_TIME_NEVER) end_ns = RYZ_TIME_NEVER - 1;
     sim->step_in_flight = true;
-    push(sim, end_ns, EV_STEP_END, 0, 0);
+    push(sim, end_ns, RYZ_SIM_EV_STEP_END, 0, 0);
 }
 
 /* Asks the core for a step unless one is in flight. */
@@ -371,26 +378,26 @@ static void plan(struct ryz_sim *sim)
     if (wake_ns >= sim->wake_ns) return;
     RYZ_ASSERT(wake_ns > sim->now_ns);
     sim->wake_ns = wake_ns;
-    push(sim, wake_ns, EV_WAKE, 0, 0);
+    push(sim, wake_ns, RYZ_SIM_EV_WAKE, 0, 0);
 }
 
 static void handle(struct ryz_sim *sim, const struct ryz_heap_event *event)
 {
     switch ((enum event_kind)event->kind) {
-    case EV_FAULT:
+    case RYZ_SIM_EV_FAULT:
         update_kv_fault(sim);
         break;
-    case EV_STEP_END:
+    case RYZ_SIM_EV_STEP_END:
         end_step(sim);
         break;
-    case EV_ARRIVE:
+    case RYZ_SIM_EV_ARRIVE:
         arrive(sim, event->index);
         break;
-    case EV_TIMEOUT:
+    case RYZ_SIM_EV_TIMEOUT:
         if (sim->live[event->index].generation == event->generation)
             cancel(sim, event->index, RYZ_TIMEOUT);
         break;
-    case EV_WAKE:
+    case RYZ_SIM_EV_WAKE:
         if (event->t_ns == sim->wake_ns) sim->wake_ns = RYZ_TIME_NEVER;
         break;
     }

@@ -75,7 +75,7 @@ static bool factor(const struct ryz_normal_equations *equations, const int chose
 static bool solve_chosen(const struct ryz_normal_equations *equations, const int chosen[],
                          int count, double c[TERMS])
 {
-    double l[TERMS][TERMS], y[TERMS], z[TERMS];
+    double l[TERMS][TERMS] = {{0.0}}, y[TERMS] = {0.0}, z[TERMS] = {0.0};
     if (!factor(equations, chosen, count, l)) return false;
     for (int i = 0; i < count; i++) {
         y[i] = equations->b[chosen[i]];
