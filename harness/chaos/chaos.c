@@ -24,6 +24,7 @@ struct ryz_chaos {
     struct ryz_fault faults[RYZ_FAULTS_MAX];
     char host[256];
     char control_path[256];
+    char ready_path[256];
     struct edge edges[2 * RYZ_FAULTS_MAX];
     uint32_t edge_count;
     bool is_on[RYZ_FAULTS_MAX];
@@ -91,8 +92,8 @@ static void kill_server(struct ryz_chaos *chaos, uint32_t fault)
     announce(chaos, RYZ_CHAOS_SERVER_KILLED, fault, 0, "kill -9");
     enum ryz_status status = ryz_process_restart(process, &error);
     if (status == RYZ_OK) {
-        status = ryz_process_await(process, chaos->options.host, chaos->options.port, "/healthz",
-                                   READY_TIMEOUT_NS, &error);
+        status = ryz_process_await(process, chaos->options.host, chaos->options.port,
+                                   chaos->ready_path, READY_TIMEOUT_NS, &error);
     }
     if (status == RYZ_OK) status = arm(chaos, &error);
     if (status != RYZ_OK) {
@@ -173,6 +174,9 @@ enum ryz_status ryz_chaos_open(const struct ryz_chaos_options *options, struct r
     if (options->host != NULL) {
         (void)snprintf(chaos->host, sizeof chaos->host, "%s", options->host);
         chaos->options.host = chaos->host;
+    }
+    if (options->ready_path != NULL) {
+        (void)snprintf(chaos->ready_path, sizeof chaos->ready_path, "%s", options->ready_path);
     }
     if (options->control_path != NULL) {
         (void)snprintf(chaos->control_path, sizeof chaos->control_path, "%s",

@@ -34,6 +34,7 @@ struct ryz_chaos_options {
                                       between open and close */
     const char *host;              /* of the spawned server */
     uint16_t port;
+    const char *ready_path;   /* answers 200 when the server is up again */
     const char *control_path; /* its control socket, or NULL: engine faults are armed by the
                                  caller (in process) or cannot be */
     ryz_chaos_fn on_event;

@@ -17,7 +17,7 @@ struct ryz_control_records {
     void *context;
     void (*step)(void *context, const struct ryz_step_record *step);
     void (*span)(void *context, const struct ryz_span *span);
-    uint64_t dropped; /* records that the server could not keep */
+    uint64_t dropped; /* grows by the records that the server could not keep */
 };
 RYZ_MUST_USE enum ryz_status ryz_control_client_fetch(const char *path,
                                                       struct ryz_control_records *records,

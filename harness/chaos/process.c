@@ -171,8 +171,8 @@ enum ryz_status ryz_process_await(struct ryz_process *process, const char *host,
     if (getaddrinfo(host, service, &hints, &address) != 0 || address == NULL) {
         return ryz_fail(error, RYZ_NOT_FOUND, "cannot resolve the server's host \"%s\"", host);
     }
-    struct ryz_clock clock = ryz_real_clock_monotonic();
-    int64_t end_ns = ryz_clock_now_ns(&clock) + timeout_ns;
+    const struct ryz_clock *clock = ryz_real_clock_monotonic();
+    int64_t end_ns = ryz_clock_now_ns(clock) + timeout_ns;
     enum ryz_status status = RYZ_OK;
     while (!answers_200(address, host, path)) {
         if (process != NULL && ryz_process_ended(process)) {
@@ -181,7 +181,7 @@ enum ryz_status ryz_process_await(struct ryz_process *process, const char *host,
                               process->log_path);
             break;
         }
-        if (ryz_clock_now_ns(&clock) > end_ns) {
+        if (ryz_clock_now_ns(clock) > end_ns) {
             status = ryz_fail(error, RYZ_TIMEOUT,
                               "no healthy answer from http://%s:%u%s within "
                               "%.0f s",

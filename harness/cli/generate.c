@@ -113,7 +113,7 @@ out_free_ids:
 
 static int run(const struct generate_options *o, const char *text)
 {
-    struct ryz_clock clock = ryz_real_clock_monotonic();
+    const struct ryz_clock *clock = ryz_real_clock_monotonic();
     struct ryz_engine_options options = {
         .model_path = o->model,
         .quant = o->quant,
@@ -128,7 +128,7 @@ static int run(const struct generate_options *o, const char *text)
                    .queue_requests_max = 1,
                    .step_ns_max = RYZ_TIME_NEVER},
         .kv_bytes = UINT64_C(512) << 20,
-        .clock = &clock,
+        .clock = clock,
     };
     struct ryz_engine *engine = NULL;
     struct ryz_error error = {0};

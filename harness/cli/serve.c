@@ -27,7 +27,7 @@ struct serve_options {
 
 /* Everything that is open, in the order of opening. */
 struct serve {
-    struct ryz_clock monotonic, wall;
+    const struct ryz_clock *monotonic, *wall;
     struct ryz_logger logger;
     struct ryz_metrics *metrics;
     struct ryz_otlp *otlp;
@@ -96,7 +96,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .step_ns_max = RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
         .seed = o->seed,
-        .clock = &serve->monotonic,
+        .clock = serve->monotonic,
         .observer = {.context = serve, .step = on_step, .span = on_span},
         .metrics = serve->metrics,
         .logger = &serve->logger,
@@ -115,8 +115,8 @@ static enum ryz_status open_server(struct serve *serve, const struct serve_optio
         .engine = serve->engine,
         .metrics = serve->metrics,
         .logger = &serve->logger,
-        .clock = &serve->monotonic,
-        .wall = &serve->wall,
+        .clock = serve->monotonic,
+        .wall = serve->wall,
         .spans = {.emit = on_span, .context = serve},
         .connections_max = o->connections,
         .body_bytes_max = (size_t)16 << 20,
@@ -127,7 +127,7 @@ static enum ryz_status open_server(struct serve *serve, const struct serve_optio
     struct ryz_control_options control_options = {.path = o->control,
                                                   .engine = serve->engine,
                                                   .server = serve->server,
-                                                  .clock = &serve->monotonic,
+                                                  .clock = serve->monotonic,
                                                   .records_max = 1u << 16};
     struct ryz_control *control = NULL;
     status = ryz_control_open(&control_options, &control, error);
@@ -142,9 +142,9 @@ static enum ryz_status open_all(struct serve *serve, const struct serve_options 
     if (status == RYZ_OK && o->otlp != NULL) {
         struct ryz_otlp_options options = {.url = o->otlp,
                                            .service_name = "ryz",
-                                           .clock = &serve->monotonic,
-                                           .wall_offset_ns = ryz_clock_now_ns(&serve->wall) -
-                                                             ryz_clock_now_ns(&serve->monotonic)};
+                                           .clock = serve->monotonic,
+                                           .wall_offset_ns = ryz_clock_now_ns(serve->wall) -
+                                                             ryz_clock_now_ns(serve->monotonic)};
         status = ryz_otlp_open(&options, &serve->otlp, error);
     }
     if (status == RYZ_OK) status = open_engine(serve, o, error);
@@ -189,9 +189,9 @@ static void drain(struct serve *serve, const sigset_t *signals, uint32_t drain_s
     ryz_engine_drain(serve->engine);
     RYZ_LOG(&serve->logger, RYZ_LOG_INFO, "server.draining", NULL,
             RYZ_U64("active", ryz_engine_active(serve->engine)));
-    int64_t end = ryz_clock_now_ns(&serve->monotonic) + (int64_t)drain_s * RYZ_NS_PER_S;
+    int64_t end = ryz_clock_now_ns(serve->monotonic) + (int64_t)drain_s * RYZ_NS_PER_S;
     const struct timespec pause = {.tv_nsec = 20 * RYZ_NS_PER_MS};
-    while (ryz_server_active(serve->server) > 0 && ryz_clock_now_ns(&serve->monotonic) < end) {
+    while (ryz_server_active(serve->server) > 0 && ryz_clock_now_ns(serve->monotonic) < end) {
         if (sigtimedwait(signals, NULL, &pause) > 0) break;
     }
 }
@@ -199,7 +199,7 @@ static void drain(struct serve *serve, const sigset_t *signals, uint32_t drain_s
 static int serve_until_signal(const struct serve_options *o)
 {
     struct serve serve = {.monotonic = ryz_real_clock_monotonic(), .wall = ryz_real_clock_wall()};
-    serve.logger = (struct ryz_logger){.write = write_log_line, .wall = &serve.wall};
+    serve.logger = (struct ryz_logger){.write = write_log_line, .wall = serve.wall};
     if (!parse_level(o->log_level, &serve.logger.level)) return RYZ_EXIT_USAGE;
     sigset_t signals;
     (void)sigemptyset(&signals);
