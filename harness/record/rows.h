@@ -69,7 +69,7 @@ enum ryz_run_event_kind {
 
 /* One row a request of the traffic: THE table. Pushed once, when the request has ended. */
 #define RYZ_REQUEST_COLUMNS(X)                                                                     \
-    X(U64, id, 0, "1", "number of the request in the run, from 0 in order of schedule")            \
+    X(U64, id, 0, "1", "number of the request in the run, from 1 in order of launch")              \
     X(U32, session, 0, "1", "conversation")                                                        \
     X(U16, turn, 0, "1", "turn in the conversation, from 0")                                       \
     X(U16, phase, 0, "1", "index into the run's phase names ([traffic.NAME])")                     \
