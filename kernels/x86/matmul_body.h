@@ -7,8 +7,9 @@
  * are computed together, never in which order one is.
  *
  * Two ways to the same sums:
- *   fused   few tokens: weights are decoded in registers and used at once; memory is the limit.
- *   panel   more tokens: a group of rows is decoded to F32 once per K_CHUNK into a panel that
+ *   fused   weights are decoded in registers and used at once, for the few tokens of a tile; more
+ *           tokens decode them again out of L1. One token waits for memory, four for arithmetic.
+ *   panel   for many tokens: a group of rows is decoded to F32 once per K_CHUNK into a panel that
  *           stays in L1, and tiles of TILE_ROWS x TILE_TOKENS outputs run over it. Accumulators
  *           wait in memory between chunks.
  */
@@ -23,6 +24,14 @@
 #define ROWS_MAX       8u
 #define TOKENS_MAX     6u
 
+/* For the loops that copy a tile's sums to or from registers: GCC 12 leaves one of 24 steps rolled
+ * and takes the sums through the stack. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
 /* What one tile reads, and K of it. */
 struct tile {
     const uint8_t *w[ROWS_MAX];
@@ -31,7 +40,7 @@ struct tile {
     /* Fused: bytes from a weight to the one to prefetch. */
     size_t ahead_bytes;
     /* Panel: rows to prefetch meanwhile, `ahead_step` bytes for 16 columns. */
-    const uint8_t *ahead[GROUP_ROWS];
+    const uint8_t *ahead[TILE_ROWS];
     size_t ahead_count;
     size_t ahead_step;
 };
@@ -75,8 +84,8 @@ V16_INLINE size_t weight_bytes(enum ryz_dtype type, size_t count)
  * faults. */
 V16_INLINE void prefetch_step(enum ryz_dtype type, const uint8_t *src)
 {
-    _mm_prefetch((const char *)src, _MM_HINT_T1);
-    if (type == RYZ_DTYPE_F32) _mm_prefetch((const char *)src + 64, _MM_HINT_T1);
+    _mm_prefetch((const char *)src, _MM_HINT_T0);
+    if (type == RYZ_DTYPE_F32) _mm_prefetch((const char *)src + 64, _MM_HINT_T0);
 }
 
 /* How far ahead: some whole groups of rows, and far enough to hide the latency of memory. */
@@ -118,7 +127,8 @@ V16_INLINE void add_fused(enum ryz_dtype type, size_t rows, size_t tokens, const
                           struct v16 *acc)
 {
     struct v16 sum[ROWS_MAX * TOKENS_MAX];
-    for (size_t i = 0; i < rows * tokens; i++) sum[i] = acc[i];
+    UNROLL
+    for (size_t i = 0; i < rows * tokens; i++) sum[i] = v16_load((const float *)&acc[i]);
     for (size_t k = 0; k + STEP <= tile->count; k += STEP) {
         for (size_t r = 0; r < rows; r++) {
             struct v16 w[2];
@@ -132,39 +142,52 @@ V16_INLINE void add_fused(enum ryz_dtype type, size_t rows, size_t tokens, const
             }
         }
     }
-    for (size_t i = 0; i < rows * tokens; i++) acc[i] = sum[i];
+    UNROLL
+    for (size_t i = 0; i < rows * tokens; i++) v16_store((float *)&acc[i], sum[i]);
     if (tile->count % STEP) add_tail(type, rows, tokens, tile, acc);
+}
+
+/* The last count % 16 columns of F32 rows. On sums in memory, so that those of the loop before it
+ * never leave their registers. */
+V16_NOINLINE void add_panel_tail(size_t rows, size_t tokens, const struct tile *tile,
+                                 struct v16 *acc)
+{
+    size_t rest = tile->count % 16;
+    size_t k = tile->count - rest;
+    for (size_t t = 0; t < tokens; t++) {
+        struct v16 x = v16_load_part(tile->x[t] + k, rest);
+        for (size_t r = 0; r < rows; r++) {
+            struct v16 w = v16_load_part((const float *)(const void *)tile->w[r] + k, rest);
+            acc[r * tokens + t] = v16_fma(w, x, acc[r * tokens + t]);
+        }
+    }
 }
 
 /* As add_fused for F32 rows (a panel), holding a vector of each row while the tokens pass. */
 V16_INLINE void add_panel(size_t rows, size_t tokens, const struct tile *tile, struct v16 *acc)
 {
     struct v16 sum[ROWS_MAX * TOKENS_MAX];
-    for (size_t i = 0; i < rows * tokens; i++) sum[i] = acc[i];
+    UNROLL
+    for (size_t i = 0; i < rows * tokens; i++) sum[i] = v16_load((const float *)&acc[i]);
     for (size_t k = 0; k + 16 <= tile->count; k += 16) {
-        struct v16 w[ROWS_MAX];
-        for (size_t r = 0; r < rows; r++)
-            w[r] = v16_load((const float *)(const void *)tile->w[r] + k);
-        for (size_t i = 0; i < tile->ahead_count; i++) {
+        for (size_t i = 0; i < TILE_ROWS && i < tile->ahead_count; i++) {
             _mm_prefetch((const char *)tile->ahead[i] + k / 16 * tile->ahead_step, _MM_HINT_T0);
         }
-        for (size_t t = 0; t < tokens; t++) {
-            struct v16 x = v16_load(tile->x[t] + k);
-            for (size_t r = 0; r < rows; r++) {
-                sum[r * tokens + t] = v16_fma(w[r], x, sum[r * tokens + t]);
-            }
-        }
+        v16_add_products(rows, tokens, tile->w, tile->x, k, sum);
     }
-    size_t rest = tile->count % 16;
-    size_t k = tile->count - rest;
-    for (size_t t = 0; rest && t < tokens; t++) {
-        struct v16 x = v16_load_part(tile->x[t] + k, rest);
-        for (size_t r = 0; r < rows; r++) {
-            struct v16 w = v16_load_part((const float *)(const void *)tile->w[r] + k, rest);
-            sum[r * tokens + t] = v16_fma(w, x, sum[r * tokens + t]);
-        }
-    }
-    for (size_t i = 0; i < rows * tokens; i++) acc[i] = sum[i];
+    UNROLL
+    for (size_t i = 0; i < rows * tokens; i++) v16_store((float *)&acc[i], sum[i]);
+    if (tile->count % 16) add_panel_tail(rows, tokens, tile, acc);
+}
+
+V16_NOINLINE void add_panel_full(const struct tile *tile, struct v16 *acc)
+{
+    add_panel(TILE_ROWS, TILE_TOKENS, tile, acc);
+}
+
+V16_NOINLINE void add_panel_few(const struct tile *tile, struct v16 *acc)
+{
+    add_panel(TILE_ROWS, TILE_TOKENS_FEW, tile, acc);
 }
 
 /* Where a tile's sums go: the part of it that is not a repetition. */
@@ -196,25 +219,28 @@ V16_INLINE void store_sums(const struct job *job, size_t rows, size_t tokens, co
     }
 }
 
-/* All rows of a call with at most `tokens` tokens. A tile that reaches past the last row or token
- * computes the last one again and drops it. */
+/* All rows of a call, `tokens` tokens at a time while the rows of a tile are in L1. A tile that
+ * reaches past the last row or token computes the last one again and drops it. */
 V16_INLINE void fused_rows(enum ryz_dtype type, size_t rows, size_t tokens, const struct job *job,
                            size_t row_first, size_t row_end)
 {
     struct tile tile = {.count = job->w->cols, .ahead_bytes = prefetch_distance(job->w, rows)};
-    for (size_t t = 0; t < tokens; t++) {
-        tile.x[t] = job->x + smaller(t, job->m_tokens - 1) * job->x_stride;
-    }
     for (size_t row = row_first; row < row_end; row += rows) {
-        struct v16 acc[ROWS_MAX * TOKENS_MAX];
-        for (size_t i = 0; i < rows * tokens; i++) acc[i] = v16_zero();
         for (size_t r = 0; r < rows; r++) {
             size_t source = smaller(row + r, row_end - 1);
             tile.w[r] = (const uint8_t *)job->w->data + source * job->w->row_bytes;
         }
-        add_fused(type, rows, tokens, &tile, acc);
-        struct place place = {row, smaller(rows, row_end - row), 0, job->m_tokens};
-        store_sums(job, rows, tokens, acc, &place);
+        for (size_t m = 0; m < job->m_tokens; m += tokens) {
+            struct v16 acc[ROWS_MAX * TOKENS_MAX];
+            for (size_t i = 0; i < rows * tokens; i++) acc[i] = v16_zero();
+            for (size_t t = 0; t < tokens; t++) {
+                tile.x[t] = job->x + smaller(m + t, job->m_tokens - 1) * job->x_stride;
+            }
+            add_fused(type, rows, tokens, &tile, acc);
+            struct place place = {row, smaller(rows, row_end - row), m,
+                                  smaller(tokens, job->m_tokens - m)};
+            store_sums(job, rows, tokens, acc, &place);
+        }
     }
 }
 
@@ -223,10 +249,10 @@ V16_INLINE void fused_type(enum ryz_dtype type, const struct job *job, size_t ro
 {
     if (job->m_tokens == 1) {
         fused_rows(type, FUSED_ROWS_ONE_TOKEN, 1, job, row_first, row_end);
-    } else if (job->m_tokens == 2 || FUSED_TOKENS_MAX == 2) {
+    } else if (job->m_tokens == 2 || FUSED_TOKENS == 2) {
         fused_rows(type, TILE_ROWS, 2, job, row_first, row_end);
     } else {
-        fused_rows(type, TILE_ROWS, FUSED_TOKENS_MAX, job, row_first, row_end);
+        fused_rows(type, TILE_ROWS, FUSED_TOKENS, job, row_first, row_end);
     }
 }
 
@@ -340,9 +366,9 @@ static void add_group(const struct job *job, struct group *group, size_t k, size
                 tile.w[i] = group->decoded[row];
             }
             if (group->tokens - t <= TILE_TOKENS_FEW) {
-                add_panel(TILE_ROWS, TILE_TOKENS_FEW, &tile, tile_sums(group, r, t));
+                add_panel_few(&tile, tile_sums(group, r, t));
             } else {
-                add_panel(TILE_ROWS, TILE_TOKENS, &tile, tile_sums(group, r, t));
+                add_panel_full(&tile, tile_sums(group, r, t));
             }
         }
     }
@@ -413,7 +439,7 @@ void V16_ISA(matmul)(const struct ryz_matrix *w, size_t row_first, size_t row_en
     struct job job = {w, x, x_stride, m_tokens, NULL, y_stride};
     job.y = y;
     if (m_tokens == 0 || row_first >= row_end) return;
-    if (m_tokens <= FUSED_TOKENS_MAX) {
+    if (m_tokens <= FUSED_LIMIT) {
         run_fused(&job, row_first, row_end);
         return;
     }

@@ -14,14 +14,20 @@
 #include "kernels/convert.h"
 #include "kernels/kernels.h"
 
-#define V16_INLINE        static inline __attribute__((always_inline, unused))
+#define V16_INLINE static inline __attribute__((always_inline, unused))
+/* For loops that need every register: inlined, they would share them with their surroundings. */
+#define V16_NOINLINE static __attribute__((noinline, unused))
+/* Makes the compiler keep a loaded value in its register: GCC 12 loads it again for every use, as
+ * the memory operand of a multiply, and then loads limit a tile. */
+#define V16_HOLD(value)   __asm__("" : "+x"(value))
 #define V16_ISA(function) ryz_avx2_##function
 
 /* Shapes of the matmul tiles for 16 registers, see matmul_body.h. */
 #define TILE_ROWS            2u
 #define TILE_TOKENS          3u
 #define TILE_TOKENS_FEW      1u
-#define FUSED_TOKENS_MAX     2u
+#define FUSED_TOKENS         2u
+#define FUSED_LIMIT          4u /* tokens of a call up to which fused tiles are faster */
 #define FUSED_ROWS_ONE_TOKEN 4u
 
 struct v16 {
@@ -278,6 +284,36 @@ V16_INLINE void v16_decode32(enum ryz_dtype type, const uint8_t *src, struct v16
         out[1] = v16_mul(v16_of(d, d), v16_from_i8(_mm_loadu_si128(quants + 1)));
         break;
     }
+    }
+}
+
+/* sum[r][t] += w[r][k ..] * x[t][k ..] over F32 rows: one step of a tile (rows, tokens). Half after
+ * half: 12 sums, 2 weights and 1 activation fit 16 registers, whole vectors do not. */
+V16_INLINE void v16_add_products(size_t rows, size_t tokens, const uint8_t *const *w,
+                                 const float *const *x, size_t k, struct v16 *sum)
+{
+    __m256 weights[4];
+    for (size_t r = 0; r < rows; r++) {
+        weights[r] = _mm256_loadu_ps((const float *)(const void *)w[r] + k);
+    }
+    for (size_t t = 0; t < tokens; t++) {
+        __m256 value = _mm256_loadu_ps(x[t] + k);
+        V16_HOLD(value);
+        for (size_t r = 0; r < rows; r++) {
+            struct v16 *s = &sum[r * tokens + t];
+            s->lo = _mm256_fmadd_ps(weights[r], value, s->lo);
+        }
+    }
+    for (size_t r = 0; r < rows; r++) {
+        weights[r] = _mm256_loadu_ps((const float *)(const void *)w[r] + k + 8);
+    }
+    for (size_t t = 0; t < tokens; t++) {
+        __m256 value = _mm256_loadu_ps(x[t] + k + 8);
+        V16_HOLD(value);
+        for (size_t r = 0; r < rows; r++) {
+            struct v16 *s = &sum[r * tokens + t];
+            s->hi = _mm256_fmadd_ps(weights[r], value, s->hi);
+        }
     }
 }
 

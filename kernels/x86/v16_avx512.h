@@ -14,14 +14,20 @@
 #include "kernels/convert.h"
 #include "kernels/kernels.h"
 
-#define V16_INLINE        static inline __attribute__((always_inline, unused))
+#define V16_INLINE static inline __attribute__((always_inline, unused))
+/* For loops that need every register: inlined, they would share them with their surroundings. */
+#define V16_NOINLINE static __attribute__((noinline, unused))
+/* Makes the compiler keep a loaded value in its register: GCC 12 loads it again for every use, as
+ * the memory operand of a multiply, and then loads limit a tile. */
+#define V16_HOLD(value)   __asm__("" : "+v"(value))
 #define V16_ISA(function) ryz_avx512_##function
 
 /* Shapes of the matmul tiles for 32 registers, see matmul_body.h. */
 #define TILE_ROWS            4u
 #define TILE_TOKENS          6u
 #define TILE_TOKENS_FEW      2u
-#define FUSED_TOKENS_MAX     4u
+#define FUSED_TOKENS         4u
+#define FUSED_LIMIT          64u /* tokens of a call up to which fused tiles are faster */
 #define FUSED_ROWS_ONE_TOKEN 8u
 
 struct v16 {
@@ -235,6 +241,23 @@ V16_INLINE void v16_decode32(enum ryz_dtype type, const uint8_t *src, struct v16
         out[1].v = _mm512_mul_ps(d, _mm512_cvtepi32_ps(high));
         break;
     }
+    }
+}
+
+/* sum[r][t] += w[r][k ..] * x[t][k ..] over F32 rows: one step of a tile (rows, tokens). Each row's
+ * vector is loaded once and held while the tokens pass. */
+V16_INLINE void v16_add_products(size_t rows, size_t tokens, const uint8_t *const *w,
+                                 const float *const *x, size_t k, struct v16 *sum)
+{
+    __m512 weights[8];
+    for (size_t r = 0; r < rows; r++) weights[r] = _mm512_loadu_ps(w[r] + 4 * k);
+    for (size_t t = 0; t < tokens; t++) {
+        __m512 value = _mm512_loadu_ps(x[t] + k);
+        V16_HOLD(value);
+        for (size_t r = 0; r < rows; r++) {
+            struct v16 *s = &sum[r * tokens + t];
+            s->v = _mm512_fmadd_ps(weights[r], value, s->v);
+        }
     }
 }
 
