@@ -213,6 +213,19 @@ static void emit(void *context, const struct ryz_span *span)
     if (ryz_ring_count(o->ring) >= o->options.batch_spans) (void)pthread_cond_signal(&o->wake);
 }
 
+/* Adds OTLP's path to an address that has none; NULL when out of memory. */
+static char *full_url(const char *url)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    bool bare = path == NULL || path[1] == '\0';
+    size_t length = bare && path != NULL ? (size_t)(path - url) : strlen(url);
+    char *full = malloc(length + sizeof "/v1/traces");
+    if (full == NULL) return NULL;
+    memcpy(full, url, length);
+    memcpy(full + length, bare ? "/v1/traces" : "", bare ? sizeof "/v1/traces" : 1);
+    return full;
+}
+
 static void fill_defaults(struct ryz_otlp_options *options)
 {
     if (options->ring_spans == 0) options->ring_spans = RING_DEFAULT;
@@ -278,8 +291,7 @@ enum ryz_status ryz_otlp_open(const struct ryz_otlp_options *options, struct ryz
     *out = NULL;
     if (strncmp(options->url, "http://", 7) != 0 && strncmp(options->url, "https://", 8) != 0)
         return ryz_fail(error, RYZ_INVALID,
-                        "\"%s\" is no OTLP endpoint; write it as http://host:4318/v1/traces",
-                        options->url);
+                        "\"%s\" is no OTLP endpoint; write it as http://host:4318", options->url);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return ryz_fail(error, RYZ_NO_MEMORY, "cannot start libcurl");
     struct ryz_otlp *o = calloc(1, sizeof *o);
@@ -289,7 +301,7 @@ enum ryz_status ryz_otlp_open(const struct ryz_otlp_options *options, struct ryz
     }
     o->options = *options;
     fill_defaults(&o->options);
-    o->url = strdup(options->url);
+    o->url = full_url(options->url);
     o->service_name = strdup(options->service_name);
     o->body_bytes = HEAD_BYTES + (size_t)o->options.batch_spans * RYZ_OTLP_SPAN_BYTES;
     o->body = malloc(o->body_bytes);

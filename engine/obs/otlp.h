@@ -12,7 +12,7 @@
 #include "engine/obs/trace.h"
 
 struct ryz_otlp_options {
-    const char *url;           /* "http://host:port/v1/traces" */
+    const char *url;           /* "http://host:4318"; /v1/traces is added where there is no path */
     const char *service_name;  /* resource attribute service.name */
     int64_t wall_offset_ns;    /* wall clock minus the spans' clock */
     uint32_t ring_spans;       /* 0: 8192 */

@@ -1,0 +1,214 @@
+/* disconnect.c - the epoll thread. See disconnect.h. */
+#include "engine/api/disconnect.h"
+
+#include "engine/base/assert.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS     250 /* how late a deadline can be noticed */
+#define EVENTS_MAX  64
+#define STOP_MARKER UINT64_MAX
+
+struct place {
+    int fd;              /* -1: free */
+    bool watched;        /* in the epoll set */
+    uint32_t generation; /* counts watches, so that an event of an earlier one is recognised */
+    uint64_t request_id; /* while watched */
+    int64_t deadline_ns; /* RYZ_TIME_NEVER: none */
+};
+
+struct ryz_disconnect {
+    struct ryz_disconnect_options options;
+    int epoll_fd, stop_fd;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of `places`; taken after no other lock of this room's caller */
+    struct place *places; /* (connections_max) */
+};
+
+static uint64_t marker(const struct ryz_disconnect *d, int place)
+{
+    return (uint64_t)d->places[place].generation << 32 | (uint32_t)place;
+}
+
+static void on_event(struct ryz_disconnect *d, uint64_t which)
+{
+    int place = (int)(which & UINT32_MAX);
+    (void)pthread_mutex_lock(&d->lock);
+    struct place *p = &d->places[place];
+    if (p->watched && marker(d, place) == which) d->options.gone(d->options.context, p->request_id);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+/* The shutdown makes libmicrohttpd's own epoll see the end of the connection, and it closes it. */
+static void check_deadlines(struct ryz_disconnect *d)
+{
+    int64_t now_ns = ryz_clock_now_ns(d->options.clock);
+    (void)pthread_mutex_lock(&d->lock);
+    for (uint32_t i = 0; i < d->options.connections_max; i++) {
+        struct place *p = &d->places[i];
+        if (p->fd < 0 || p->deadline_ns > now_ns) continue;
+        (void)shutdown(p->fd, SHUT_RDWR);
+        p->deadline_ns = RYZ_TIME_NEVER;
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void *run(void *argument)
+{
+    struct ryz_disconnect *d = argument;
+    struct epoll_event events[EVENTS_MAX];
+    for (;;) {
+        int count = epoll_wait(d->epoll_fd, events, EVENTS_MAX, TICK_MS);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 == STOP_MARKER) return NULL;
+            on_event(d, events[i].data.u64);
+        }
+        check_deadlines(d);
+    }
+}
+
+static enum ryz_status open_epoll(struct ryz_disconnect *d, struct ryz_error *error)
+{
+    d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    d->stop_fd = eventfd(0, EFD_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = STOP_MARKER};
+    if (d->epoll_fd >= 0 && d->stop_fd >= 0 &&
+        epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->stop_fd, &event) == 0)
+        return RYZ_OK;
+    return ryz_fail_errno(error, RYZ_IO, errno, "cannot watch connections");
+}
+
+static void release(struct ryz_disconnect *d)
+{
+    if (d->epoll_fd >= 0) (void)close(d->epoll_fd);
+    if (d->stop_fd >= 0) (void)close(d->stop_fd);
+    (void)pthread_mutex_destroy(&d->lock);
+    free(d->places);
+    free(d);
+}
+
+enum ryz_status ryz_disconnect_open(const struct ryz_disconnect_options *options,
+                                    struct ryz_disconnect **out, struct ryz_error *error)
+{
+    *out = NULL;
+    struct ryz_disconnect *d = calloc(1, sizeof *d);
+    if (d == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory to watch connections");
+    d->options = *options;
+    d->epoll_fd = d->stop_fd = -1;
+    (void)pthread_mutex_init(&d->lock, NULL);
+    d->places = calloc(options->connections_max, sizeof *d->places);
+    enum ryz_status status = RYZ_OK;
+    if (d->places == NULL)
+        status = ryz_fail(error, RYZ_NO_MEMORY, "no memory to watch %u connections",
+                          options->connections_max);
+    for (uint32_t i = 0; status == RYZ_OK && i < options->connections_max; i++)
+        d->places[i] = (struct place){.fd = -1, .deadline_ns = RYZ_TIME_NEVER};
+    if (status == RYZ_OK) status = open_epoll(d, error);
+    if (status == RYZ_OK) {
+        int reason = pthread_create(&d->thread, NULL, run, d);
+        if (reason != 0)
+            status = ryz_fail_errno(error, RYZ_NO_MEMORY, reason, "cannot start a thread");
+    }
+    if (status != RYZ_OK) {
+        release(d);
+        return status;
+    }
+    *out = d;
+    return RYZ_OK;
+}
+
+void ryz_disconnect_close(struct ryz_disconnect *disconnect)
+{
+    if (disconnect == NULL) return;
+    const uint64_t one = 1;
+    ssize_t written = write(disconnect->stop_fd, &one, sizeof one);
+    RYZ_ASSERT(written == (ssize_t)sizeof one);
+    (void)pthread_join(disconnect->thread, NULL);
+    release(disconnect);
+}
+
+int ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd)
+{
+    int64_t deadline_ns =
+        ryz_clock_now_ns(disconnect->options.clock) + disconnect->options.read_timeout_ns;
+    int found = -1;
+    (void)pthread_mutex_lock(&disconnect->lock);
+    for (uint32_t i = 0; found < 0 && i < disconnect->options.connections_max; i++) {
+        if (disconnect->places[i].fd < 0) found = (int)i;
+    }
+    if (found >= 0) {
+        disconnect->places[found].fd = fd;
+        disconnect->places[found].deadline_ns = deadline_ns;
+    }
+    (void)pthread_mutex_unlock(&disconnect->lock);
+    return found;
+}
+
+/* Caller holds the lock. */
+static void stop_watching(struct ryz_disconnect *d, struct place *p)
+{
+    if (!p->watched) return;
+    (void)epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+    p->watched = false;
+    p->generation++;
+}
+
+void ryz_disconnect_remove(struct ryz_disconnect *disconnect, int place)
+{
+    if (place < 0) return;
+    (void)pthread_mutex_lock(&disconnect->lock);
+    struct place *p = &disconnect->places[place];
+    stop_watching(disconnect, p);
+    p->fd = -1;
+    p->deadline_ns = RYZ_TIME_NEVER;
+    (void)pthread_mutex_unlock(&disconnect->lock);
+}
+
+static void set_deadline(struct ryz_disconnect *d, int place, int64_t deadline_ns)
+{
+    if (place < 0) return;
+    (void)pthread_mutex_lock(&d->lock);
+    d->places[place].deadline_ns = deadline_ns;
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+void ryz_disconnect_reading(struct ryz_disconnect *disconnect, int place)
+{
+    int64_t now_ns = ryz_clock_now_ns(disconnect->options.clock);
+    set_deadline(disconnect, place, now_ns + disconnect->options.read_timeout_ns);
+}
+
+void ryz_disconnect_answering(struct ryz_disconnect *disconnect, int place)
+{
+    set_deadline(disconnect, place, RYZ_TIME_NEVER);
+}
+
+void ryz_disconnect_watch(struct ryz_disconnect *disconnect, int place, uint64_t request_id)
+{
+    if (place < 0) return;
+    (void)pthread_mutex_lock(&disconnect->lock);
+    struct place *p = &disconnect->places[place];
+    RYZ_ASSERT(p->fd >= 0 && !p->watched);
+    p->request_id = request_id;
+    p->watched = true;
+    /* One shot: the peer leaves once. Adding reports a state that is there already. */
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT,
+                                .data.u64 = marker(disconnect, place)};
+    if (epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_ADD, p->fd, &event) != 0) p->watched = false;
+    (void)pthread_mutex_unlock(&disconnect->lock);
+}
+
+void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, int place)
+{
+    if (place < 0) return;
+    (void)pthread_mutex_lock(&disconnect->lock);
+    stop_watching(disconnect, &disconnect->places[place]);
+    (void)pthread_mutex_unlock(&disconnect->lock);
+}
