@@ -116,6 +116,8 @@ enum ryz_value_type {
       "has {control}")                                                                             \
     X(ENGINE, model_name, TEXT, ryz_engine_plan, model_name, "", 0, 0, "",                         \
       "target http: `model` field of the requests; absent: the server's first model")              \
+    X(ENGINE, prompts, WORD, ryz_engine_plan, prompts, "ids", 0, 0, "ids text",                    \
+      "target http: prompts as token ids (exact lengths), or as text for servers without them")    \
     X(ENGINE, cost, PATH, ryz_engine_plan, cost, "", 0, 0, "",                                     \
       "target simulator: results file whose steps the cost model is fitted to")                    \
     X(MODEL, path, PATH, ryz_plan, model_path, "", 0, 0, "", "GGUF file")                          \

@@ -86,6 +86,7 @@ struct ryz_engine_plan {
     char spawn[RYZ_PATH_MAX];   /* command line of a server to start and await; empty: none */
     char control[RYZ_PATH_MAX]; /* unix socket of the spawned server's control channel */
     char model_name[64];        /* `model` field of HTTP requests; empty: ask /v1/models */
+    char prompts[8];            /* http: "ids" | "text" */
     char cost[RYZ_PATH_MAX]; /* simulator: results file whose steps the cost model is fitted to */
 };
 
