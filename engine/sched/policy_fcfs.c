@@ -29,7 +29,6 @@ struct step {
     uint32_t decodes_ahead; /* running requests not yet visited that want one token */
     bool prefilled;         /* a chunk was cut: the next ones have no floor */
     bool slow;              /* the believed cost is at its limit: no more prefill */
-    bool short_of_blocks;   /* somebody running could not get blocks */
     struct ryz_batch_shape shape; /* items so far and the decodes ahead */
 };
 
@@ -142,9 +141,8 @@ static void run_running(struct step *step, uint32_t index)
     uint32_t blocks = blocks_for(step, first + tokens);
     uint32_t needed = blocks > request->kv_blocks ? blocks - request->kv_blocks : 0;
     if (!make_room(step, index, needed)) {
-        /* The last of the running keeps what it has and waits for the older ones: they finish, or
-         * take its blocks. */
-        step->short_of_blocks = true;
+        /* The last of the running keeps what it has, fills what is free and waits for the older
+         * ones: they finish, or take its blocks. */
         uint32_t room =
             (request->kv_blocks + step->blocks_free) * step->view->limits.kv_block_tokens - first;
         if (room == 0) return;
@@ -242,8 +240,8 @@ static void fcfs_step(const void *tunables, const struct ryz_sched_view *view,
         if (step.tokens_left == 0 || plan->run_count == view->limits.batch_requests_max) break;
         run_running(&step, i);
     }
-    bool preempted = step.kept < view->running_count;
-    if (!preempted && !step.short_of_blocks) {
+    /* Who was just preempted comes before everybody who waits. */
+    if (step.kept == view->running_count) {
         count_owed(&step);
         admit(&step, tunables);
     }

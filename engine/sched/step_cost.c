@@ -18,9 +18,13 @@
 static const double keep = 0.998;
 /* Weight of "as before", against samples of weight about 1. */
 static const double inertia = 1e-3;
-/* A surprise counts as at most this factor: one stolen time slice must not teach that every step is
- * slow, yet a real change of speed is learnt within a few dozen steps. */
-static const double surprise_max = 8.0;
+/* A surprise counts as at most these factors: one stolen time slice must not teach that every step
+ * is slow, nor one clock that jumps that every step is short. Short ones are cut harder, for
+ * relative residuals weigh them more. */
+static const double longer_max = 8.0;
+static const double shorter_max = 2.0;
+/* So many surprises in a row are no accident: the engine has changed, the sums are void. */
+static const uint32_t surprises_max = 16;
 /* Durations beyond this factor of the first are cut, so that no input can overflow the sums. */
 static const double range_max = 1e6;
 /* Typical sizes of the terms, to make the matrix entries comparable. */
@@ -129,6 +133,20 @@ static double believe(const struct ryz_step_cost *cost, const double x[TERMS])
     return sum;
 }
 
+/* The duration y, cut to what can be believed of one sample. */
+static double cut_surprise(struct ryz_step_cost *cost, const double x[TERMS], double y)
+{
+    double believed = believe(cost, x);
+    if (cost->samples < RYZ_STEP_COST_SAMPLES_MIN || !(believed > 0.0)) return y;
+    double cut = fmin(fmax(y, believed / shorter_max), believed * longer_max);
+    cost->surprises = cut == y ? 0 : cost->surprises + 1;
+    if (cost->surprises < surprises_max) return cut;
+    /* The coefficients stay as the belief to start from; with empty sums each sample moves it. */
+    memset(&cost->sums, 0, sizeof cost->sums);
+    cost->surprises = 0;
+    return cut;
+}
+
 void ryz_step_cost_learn(struct ryz_step_cost *cost, const struct ryz_batch_shape *shape,
                          int64_t duration_ns)
 {
@@ -137,10 +155,7 @@ void ryz_step_cost_learn(struct ryz_step_cost *cost, const struct ryz_batch_shap
     double x[TERMS];
     ryz_step_cost_terms(shape, x);
     double y = fmin(fmax((double)duration_ns / cost->reference_ns, 1.0 / range_max), range_max);
-    if (cost->samples >= RYZ_STEP_COST_SAMPLES_MIN) {
-        double believed = believe(cost, x);
-        if (believed > 0.0) y = fmin(fmax(y, believed / surprise_max), believed * surprise_max);
-    }
+    y = cut_surprise(cost, x, y);
     struct ryz_normal_equations *sums = &cost->sums;
     for (int i = 0; i < TERMS; i++) {
         x[i] = x[i] / scale[i] / y;

@@ -30,6 +30,7 @@ struct ryz_step_cost {
     double c[RYZ_STEP_COST_TERMS];    /* per scaled term, in units of reference_ns */
     double reference_ns;              /* the first duration: makes the numbers of order 1 */
     uint64_t samples;
+    uint32_t surprises; /* samples in a row that were cut, see step_cost.c */
 };
 
 void ryz_step_cost_init(struct ryz_step_cost *cost);

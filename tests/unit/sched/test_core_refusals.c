@@ -79,6 +79,34 @@ Test(core_refusals, a_token_of_a_failed_step, .signal = SIGABRT)
     (void)rig_token(&rig, 1, slot, false);
 }
 
+Test(core_refusals, an_event_from_before_the_plan, .signal = SIGABRT)
+{
+    (void)rig_arrive(&rig, 1, 4, 1);
+    (void)rig_next(&rig);
+    rig.now_ns -= 2 * RYZ_NS_PER_US;
+    rig_step_done(&rig, 1000, false);
+}
+
+Test(core_refusals, a_token_of_a_failed_step_although_its_request_is_gone, .signal = SIGABRT)
+{
+    uint32_t slot = rig_arrive(&rig, 1, 4, 5).slot;
+    (void)rig_next(&rig);
+    rig_step_done(&rig, 1000, true);
+    (void)rig_cancel(&rig, 1, slot);
+    (void)rig_token(&rig, 1, slot, false);
+}
+
+Test(core_refusals, a_token_of_a_chunk_that_sampled_none, .signal = SIGABRT)
+{
+    uint32_t slot = rig_arrive(&rig, 1, 60, 4).slot;
+    (void)ryz_core_feed(
+        rig.core, &(struct ryz_event){.t_ns = rig.now_ns, .kind = RYZ_EV_LIMITS, .permille = 10});
+    (void)rig_next(&rig);
+    rig_step_done(&rig, 1000, false);
+    (void)rig_cancel(&rig, 1, slot);
+    (void)rig_token(&rig, 1, slot, false);
+}
+
 Test(core_refusals, a_slot_that_does_not_exist, .signal = SIGABRT)
 {
     (void)rig_cancel(&rig, 1, 12);

@@ -108,6 +108,42 @@ Test(event_log, an_empty_log_has_the_digest_of_an_idle_core)
     cr_assert_eq(digest, 0u);
 }
 
+Test(event_log, numbers_out_of_range_are_corrupt)
+{
+    const struct ryz_event arrival = {.kind = RYZ_EV_ARRIVE,
+                                      .deadline_ns = RYZ_TIME_NEVER,
+                                      .prompt_tokens = 4,
+                                      .output_tokens_max = 4};
+    const struct ryz_event plan = {.kind = RYZ_EV_PLAN};
+    static const struct {
+        struct ryz_event event;
+        const char *words;
+    } cases[] = {
+        {{.kind = RYZ_EV_FAULT, .permille = 1001}, "more than 1000"},
+        {{.kind = RYZ_EV_STEP_DONE, .duration_ns = -1}, "negative duration"},
+        {{.kind = RYZ_EV_LIMITS, .duration_ns = -1}, "step_ns_max"},
+        {{.kind = RYZ_EV_LIMITS, .prompt_tokens = RYZ_BATCH_MAX + 1}, "batch_requests_max"},
+        {{.kind = RYZ_EV_CANCEL, .slot = 12}, "slot"},
+        {{.kind = RYZ_EV_TOKEN, .slot = 12}, "slot"},
+        {{.kind = RYZ_EV_ARRIVE, .prompt_tokens = 1}, "no output"},
+        {{.kind = RYZ_EV_ARRIVE, .output_tokens_max = 1}, "prompt"},
+        {{.kind = RYZ_EV_PLAN}, "in flight"},
+        {{.kind = 0}, "unknown kind"},
+        {{.kind = RYZ_EV_FAULT + 1}, "unknown kind"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ryz_error error;
+        uint64_t digest = 0;
+        rig.log[0] = arrival;
+        rig.log[1] = plan;
+        rig.log[2] = cases[i].event;
+        rig.log_count = 3;
+        cr_assert_eq(replay(&digest, &error), RYZ_CORRUPT, "case %zu", i);
+        cr_assert_not_null(strstr(error.text, "event 2 "), "case %zu: %s", i, error.text);
+        cr_assert_not_null(strstr(error.text, cases[i].words), "case %zu: %s", i, error.text);
+    }
+}
+
 /* Overwrites one field of one event by something, often by a plausible neighbour. */
 static void damage(struct ryz_event *events, size_t count, struct ryz_rng *rng)
 {

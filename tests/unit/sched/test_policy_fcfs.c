@@ -313,3 +313,56 @@ Test(fcfs, a_cost_without_opinion_limits_nothing)
     step();
     expect_item(0, 0, RYZ_ACT_RUN, 60);
 }
+
+Test(fcfs, what_a_preemption_frees_beyond_the_need_is_not_for_newcomers)
+{
+    view.kv_blocks_free = 5;
+    add_running(8, 1, 8); /* needs one block */
+    add_running(9, 1, 9); /* gives three */
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    add(1, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+    expect_item(0, 1, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+}
+
+Test(fcfs, a_second_newcomer_leaves_the_first_room_to_grow)
+{
+    view.kv_blocks_free = 10;
+    add(20, 0, 0);
+    add(20, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 1u, "5 and 5 of 10 would leave none of the 1 % of 100");
+    view.kv_blocks_free = 11;
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+}
+
+/* 1 us for each position attended to. */
+static int64_t us_per_context(const void *context, const struct ryz_batch_shape *shape)
+{
+    (void)context;
+    return RYZ_NS_PER_US * (int64_t)shape->context_tokens;
+}
+
+Test(fcfs, a_preempted_decode_leaves_its_token_and_its_time_to_others)
+{
+    view.kv_blocks_free = 8;
+    view.limits.prefill_chunk_max = 4;
+    view.limits.batch_tokens_max = 7;
+    add_running(40, 0, 8);  /* needs a third block for its 4 tokens */
+    add_running(20, 0, 9);  /* its third block has room for 3 */
+    add_running(11, 1, 11); /* a decode: preempted */
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    step();
+    cr_assert_eq(plan.item_count, 3u);
+    expect_item(0, 2, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 4);
+    expect_item(2, 1, RYZ_ACT_RUN, 3);
+    /* 9 + 10 + 11 + 12 positions for the first, 10 + 11 + 12 for the second, none for the third. */
+    view.cost.step_ns = us_per_context;
+    view.limits.step_ns_max = (42 + 33) * RYZ_NS_PER_US;
+    step();
+    expect_item(2, 1, RYZ_ACT_RUN, 3);
+}

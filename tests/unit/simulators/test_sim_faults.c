@@ -144,3 +144,35 @@ Test(sim_faults, a_share_of_failed_allocations_delays_and_loses_nobody)
     }
     cr_assert_gt(rig.steps[rig.step_count - 1].stats.kv_alloc_failures, 0u);
 }
+
+Test(sim_faults, a_slow_prefill_delays_prefills_only)
+{
+    open_with(&(struct ryz_fault){.name = "slow",
+                                  .point = RYZ_FAULT_ENGINE_PREFILL,
+                                  .action = RYZ_FAULT_DELAY,
+                                  .until_ns = RYZ_TIME_NEVER,
+                                  .permille = 1000,
+                                  .value_ns = 5000});
+    submit(0, 0, 4, 3);
+    run_and_close();
+    cr_assert_eq(rig.requests[0].token_ns[0], 6040);
+    cr_assert_eq(rig.requests[0].token_ns[1], 7140);
+    cr_assert_eq(rig.requests[0].token_ns[2], 8240);
+}
+
+Test(sim_faults, a_lone_request_tries_again_until_an_allocation_works)
+{
+    open_with(&(struct ryz_fault){.name = "kv",
+                                  .point = RYZ_FAULT_KV_ALLOC,
+                                  .action = RYZ_FAULT_FAIL,
+                                  .until_ns = RYZ_TIME_NEVER,
+                                  .permille = 900});
+    submit(0, 0, 4, 20);
+    run_and_close();
+    cr_assert_eq(rig.requests[0].status, RYZ_OK);
+    uint64_t failures = rig.steps[rig.step_count - 1].stats.kv_alloc_failures;
+    cr_assert_gt(failures, 5u);
+    /* Each failure costs the millisecond until the next try, and nothing else. */
+    cr_assert_eq(rig.requests[0].done_ns,
+                 (int64_t)failures * RYZ_NS_PER_MS + 1040 + 19 * INT64_C(1100));
+}
