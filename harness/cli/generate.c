@@ -2,6 +2,7 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
 
+#include "engine/base/thread_pool.h"
 #include "engine/model/chat.h"
 #include "engine/runtime/engine.h"
 #include "harness/drive/real_clock.h"

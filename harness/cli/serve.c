@@ -6,6 +6,7 @@
 #include "engine/api/control.h"
 #include "engine/api/server.h"
 #include "engine/base/atomic.h"
+#include "engine/base/thread_pool.h"
 #include "engine/obs/otlp.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
     const char *model, *host, *quant, *isa, *policy, *control, *otlp, *name, *log_level;
@@ -31,6 +34,7 @@ struct serve {
     struct ryz_logger logger;
     struct ryz_metrics *metrics;
     struct ryz_otlp *otlp;
+    struct ryz_span_sink export; /* of otlp */
     struct ryz_engine *engine;
     struct ryz_server *server;
     _Atomic(struct ryz_control *) control; /* observers may run before it is open */
@@ -61,7 +65,7 @@ static void on_span(void *context, const struct ryz_span *span)
     struct serve *serve = context;
     struct ryz_control *control = ryz_load_acquire(&serve->control);
     if (control != NULL) ryz_control_span(control, span);
-    if (serve->otlp != NULL) ryz_otlp_emit(serve->otlp, span);
+    if (serve->otlp != NULL) serve->export.emit(serve->export.context, span);
 }
 
 static bool parse_level(const char *text, enum ryz_log_level *level)
@@ -146,6 +150,7 @@ static enum ryz_status open_all(struct serve *serve, const struct serve_options 
                                            .wall_offset_ns = ryz_clock_now_ns(serve->wall) -
                                                              ryz_clock_now_ns(serve->monotonic)};
         status = ryz_otlp_open(&options, &serve->otlp, error);
+        if (status == RYZ_OK) serve->export = ryz_otlp_sink(serve->otlp);
     }
     if (status == RYZ_OK) status = open_engine(serve, o, error);
     if (status == RYZ_OK) status = open_server(serve, o, error);
@@ -159,7 +164,9 @@ static void close_all(struct serve *serve, int64_t drain_until_ns)
     ryz_engine_close(serve->engine);
     struct ryz_control *control = ryz_load_acquire(&serve->control);
     if (control != NULL) ryz_control_close(control);
-    if (serve->otlp != NULL) ryz_otlp_close(serve->otlp);
+    if (serve->otlp != NULL) {
+        ryz_otlp_close(serve->otlp, ryz_clock_now_ns(serve->monotonic) + EXPORT_TIME_NS, NULL);
+    }
     ryz_metrics_close(serve->metrics);
 }
 
@@ -255,7 +262,8 @@ int ryz_command_serve(int argc, char **argv)
         {"connections", RYZ_OPTION_U32, &o.connections, "N", "open connections (1024)"},
         {"control", RYZ_OPTION_TEXT, &o.control, "PATH",
          "Unix socket for fault plans and records (off)"},
-        {"otlp", RYZ_OPTION_TEXT, &o.otlp, "URL", "export spans, e.g. http://host:4318 (off)"},
+        {"otlp", RYZ_OPTION_TEXT, &o.otlp, "URL",
+         "export spans, e.g. http://127.0.0.1:4318/v1/traces (off)"},
         {"seed", RYZ_OPTION_U64, &o.seed, "N", "seed of trace ids and fault draws (1)"},
         {"log-level", RYZ_OPTION_TEXT, &o.log_level, "LEVEL", "debug info warn error (info)"},
         {"drain", RYZ_OPTION_U32, &o.drain_s, "SECONDS", "time to finish after SIGTERM (30)"},

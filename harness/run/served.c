@@ -38,8 +38,7 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
                                  .n_kv_heads = info->n_kv_heads,
                                  .head_dim = info->head_dim,
                                  .block_tokens = KV_BLOCK_TOKENS,
-                                 .n_blocks = 1,
-                                 .type = RYZ_DTYPE_BF16};
+                                 .n_blocks = 1};
     limits.context_tokens_max = info->context_tokens;
     limits.kv_blocks = (uint32_t)(plan->engine.kv_bytes / ryz_kv_block_bytes(&shape));
     return limits;
@@ -138,9 +137,11 @@ static enum ryz_status choose_control_path(const struct ryz_plan *plan, struct r
                                            struct ryz_error *error)
 {
     if (plan->engine.control[0] != '\0') {
-        (void)snprintf(served->control_path, sizeof served->control_path, "%s",
-                       plan->engine.control);
-        return RYZ_OK;
+        int length =
+            snprintf(served->control_path, sizeof served->control_path, "%s", plan->engine.control);
+        if (length >= 0 && (size_t)length < sizeof served->control_path) return RYZ_OK;
+        return ryz_fail(error, RYZ_INVALID, "engine.control: a socket's path has at most %zu bytes",
+                        sizeof served->control_path - 1);
     }
     if (strstr(plan->engine.spawn, "{control}") == NULL) return RYZ_OK;
     char folder[] = "/tmp/ryz-control-XXXXXX";

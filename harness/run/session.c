@@ -270,33 +270,40 @@ static void end_run(struct session *session)
                        RYZ_RUN_EVENT_RUN_END, 0, 0, "");
 }
 
+struct facts {
+    struct ryz_fact_row rows[16];
+    size_t count;
+};
+
+static void add_fact(struct facts *facts, const char *metric, double value)
+{
+    RYZ_ASSERT(facts->count < RYZ_COUNT_OF(facts->rows));
+    struct ryz_fact_row *row = &facts->rows[facts->count++];
+    row->value = value;
+    (void)snprintf(row->metric, sizeof row->metric, "%s", metric);
+}
+
 /* Numbers that no table holds. */
 static enum ryz_status add_facts(const struct session *session, struct ryz_run_data *data,
                                  struct ryz_error *error)
 {
-    struct ryz_fact_row facts[16];
-    size_t count = 0;
     const struct ryz_cost_model *cost = &session->served.cost;
-    const struct ryz_model *model = session->served.model;
-#define FACT(name, number)                                                                         \
-    facts[count++] = (struct ryz_fact_row){.metric = (name), .value = (double)(number)}
-    FACT("traffic.clipped", session->summary.clipped);
-    FACT("traffic.lag_max", session->summary.lag_max_ns);
+    struct facts facts = {0};
+    add_fact(&facts, "traffic.clipped", (double)session->summary.clipped);
+    add_fact(&facts, "traffic.lag_max", (double)session->summary.lag_max_ns);
     if (session->served.engine != NULL) {
-        const struct ryz_model_info *info = ryz_model_info(model);
-        FACT("model.size", info->weight_bytes);
-        FACT("model.ratio", (double)info->file_bytes / (double)info->weight_bytes);
-        FACT("model.params", info->n_params);
+        const struct ryz_model_info *info = ryz_model_info(session->served.model);
+        add_fact(&facts, "model.size", (double)info->weight_bytes);
+        add_fact(&facts, "model.ratio", (double)info->file_bytes / (double)info->weight_bytes);
+        add_fact(&facts, "model.params", (double)info->n_params);
     }
     if (session->simulated) {
-        FACT("cost.error.p50", cost->error_p50);
-        FACT("cost.error.p90", cost->error_p90);
-        FACT("cost.bias", cost->bias);
-        FACT("cost.samples", cost->fitted);
+        add_fact(&facts, "cost.error.p50", cost->error_p50);
+        add_fact(&facts, "cost.error.p90", cost->error_p90);
+        add_fact(&facts, "cost.bias", cost->bias);
+        add_fact(&facts, "cost.samples", (double)cost->fitted);
     }
-#undef FACT
-    RYZ_ASSERT(count <= RYZ_COUNT_OF(facts));
-    return ryz_run_data_set(data, RYZ_TABLE_FACTS, facts, count, error);
+    return ryz_run_data_set(data, RYZ_TABLE_FACTS, facts.rows, facts.count, error);
 }
 
 /* A server numbers requests in its own way: its spans find their request by the trace id. */

@@ -127,7 +127,7 @@ def main():
             problems.append("include cycle: " + " -> ".join([*trail[trail.index(name):], name]))
             return 0
         if name not in depth:
-            depth[name] = 1 + max((depth_of(n, [*trail, name]) for n in includes.get(name, [])),
+            depth[name] = max((1 + depth_of(n, [*trail, name]) for n in includes.get(name, [])),
                                   default=0)
         return depth[name]
 
