@@ -18,8 +18,8 @@ struct ryz_http_options {
     const char *model_name;                /* empty: the first that GET {base}/models lists */
     bool text_prompts;                     /* prompts as text; the server knows no token ids */
     const struct ryz_tokenizer *tokenizer; /* to spell prompts as text; NULL: common words */
-    uint32_t connections_max;   /* open at once; more requests are refused with RYZ_FULL; 0: 4096 */
-    int64_t connect_timeout_ns; /* 0: 5 s */
+    uint32_t connections_max;      /* open at once; beyond, requests are not sent; 0: 4096 */
+    int64_t connect_timeout_ns;    /* 0: 5 s */
     const struct ryz_clock *clock; /* CLOCK_MONOTONIC */
 };
 

@@ -41,6 +41,9 @@ static enum ryz_request_status status_of_refusal(enum ryz_status status)
     case RYZ_INVALID:
     case RYZ_UNSUPPORTED:
         return RYZ_REQUEST_ERROR_4XX;
+    case RYZ_UNAVAILABLE:
+    case RYZ_NO_MEMORY:
+        return RYZ_REQUEST_DROPPED_BY_HARNESS;
     default:
         return RYZ_REQUEST_ERROR_5XX;
     }

@@ -57,7 +57,8 @@ struct ryz_target {
 struct ryz_target_ops {
     const char *name; /* "embedded" | "http" */
     /* Hands a request over. A status other than OK: it was refused on the spot, the text says why,
-     * and no answer will come. RYZ_FULL and RYZ_CLOSED: shed; RYZ_INVALID: bad; RYZ_IO: no way.
+     * and no answer will come. RYZ_FULL and RYZ_CLOSED: shed; RYZ_INVALID: bad; RYZ_UNAVAILABLE and
+     * RYZ_NO_MEMORY: it is the harness that cannot.
      * *handle names it for cancel, until its DONE has been polled. */
     enum ryz_status (*submit)(struct ryz_target *target, const struct ryz_ask *ask, void **handle,
                               struct ryz_error *error);
