@@ -5,8 +5,8 @@
  * publishes a job and bumps `generation`; a worker that sees a new generation runs its slice and
  * counts `pending` down. Both sides first spin, since the gap between two matrix products is a few
  * microseconds, and sleep when that was in vain. How long a thread spins adapts: a wait that ended
- * in sleep halves its budget, one that was served while spinning doubles it, so on an
- * oversubscribed machine the spinning dies out.
+ * in sleep halves its budget, so on an oversubscribed machine the spinning dies out; now and then
+ * a wait spins to the limit, and when that succeeds the budget becomes what was needed.
  *
  * Sleep without lost wake-ups: a sleeper announces itself (sequentially consistent), then looks
  * again; a waker changes the state (sequentially consistent), then looks for sleepers. One of the
@@ -26,7 +26,14 @@
 #define THREADS_MAX 256u
 #define SPIN_MIN    32u
 #define SPIN_MAX    4096u /* pauses, about 40 ns each: some 160 us */
+#define SPIN_PROBE  64u   /* every so many waits spin to the limit */
 #define LINE_BYTES  64u
+
+/* How long one thread spins before it sleeps. */
+struct patience {
+    uint32_t budget; /* pauses, SPIN_MIN .. SPIN_MAX */
+    uint32_t waits;  /* so far */
+};
 
 struct worker {
     struct ryz_thread_pool *pool;
@@ -47,7 +54,7 @@ struct ryz_thread_pool { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     size_t count, grain;
     struct worker *workers;
     uint32_t threads;
-    uint32_t caller_spins; /* the caller's spin budget */
+    struct patience caller; /* touched by the caller only */
     bool stop;
 
     pthread_mutex_t lock; /* guards nothing but the two conditions; held for no callback */
@@ -73,24 +80,30 @@ static inline void pause_cpu(void)
 #endif
 
 /* Spins until *word is (until_equal) or is not (!until_equal) `value`; true if that came about.
- * Adapts *budget as the head of the file says. */
-static bool spin(_Atomic uint32_t *word, uint32_t value, bool until_equal, uint32_t *budget)
+ * Adapts the patience as the head of the file says. */
+static bool spin(_Atomic uint32_t *word, uint32_t value, bool until_equal,
+                 struct patience *patience)
 {
-    for (uint32_t i = 0; i < *budget; i++) {
+    bool probe = ++patience->waits % SPIN_PROBE == 0;
+    uint32_t limit = probe ? SPIN_MAX : patience->budget;
+    for (uint32_t i = 0; i < limit; i++) {
         if ((ryz_load_acquire(word) == value) == until_equal) {
-            /* Only a wait that came close to its limit asks for a larger one. */
-            if (i > *budget / 2 && *budget < SPIN_MAX) *budget *= 2;
+            /* Twice what was needed, approached slowly from above. */
+            uint32_t wanted = 2 * i + SPIN_MIN;
+            uint32_t decayed = patience->budget - patience->budget / 16;
+            patience->budget = wanted > decayed ? wanted : decayed;
+            if (patience->budget > SPIN_MAX) patience->budget = SPIN_MAX;
             return true;
         }
         pause_cpu();
     }
-    if (*budget > SPIN_MIN) *budget /= 2;
+    if (patience->budget > SPIN_MIN) patience->budget /= 2;
     return false;
 }
 
-static void await_job(struct ryz_thread_pool *pool, uint32_t seen, uint32_t *budget)
+static void await_job(struct ryz_thread_pool *pool, uint32_t seen, struct patience *patience)
 {
-    if (spin(&pool->generation, seen, false, budget)) return;
+    if (spin(&pool->generation, seen, false, patience)) return;
     (void)pthread_mutex_lock(&pool->lock);
     (void)atomic_fetch_add(&pool->sleepers, 1);
     while (atomic_load(&pool->generation) == seen)
@@ -121,7 +134,7 @@ static void finish_slice(struct ryz_thread_pool *pool)
 
 static void await_slices(struct ryz_thread_pool *pool)
 {
-    if (spin(&pool->pending, 0, true, &pool->caller_spins)) return;
+    if (spin(&pool->pending, 0, true, &pool->caller)) return;
     (void)pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->caller_sleeps, 1);
     while (atomic_load(&pool->pending) != 0) (void)pthread_cond_wait(&pool->done, &pool->lock);
@@ -147,10 +160,10 @@ static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct ryz_thread_pool *pool = worker->pool;
-    uint32_t budget = SPIN_MAX;
+    struct patience patience = {.budget = SPIN_MAX};
     /* Generations count jobs and every job waits for every worker, so none is missed. */
     for (uint32_t seen = 0;; seen++) {
-        await_job(pool, seen, &budget);
+        await_job(pool, seen, &patience);
         if (pool->stop) return NULL;
         run_slice(pool, worker->index);
         finish_slice(pool);
@@ -185,7 +198,7 @@ enum ryz_status ryz_thread_pool_open(uint32_t threads, struct ryz_thread_pool **
     if (pool == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a thread pool");
     memset(pool, 0, sizeof *pool);
     pool->threads = threads;
-    pool->caller_spins = SPIN_MAX;
+    pool->caller.budget = SPIN_MAX;
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_cond_init(&pool->work, NULL);
     (void)pthread_cond_init(&pool->done, NULL);
