@@ -2,13 +2,11 @@
  * Goal: every status has its words, errors are filled and cut, never overrun; sizes do not wrap.
  * Method: each of the three fillers once, with a text that is far too long.
  */
-#include "engine/base/assert.h"
 #include "engine/base/size.h"
 #include "engine/base/status.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 Test(status, every_code_has_a_name_and_a_text_of_its_own)
@@ -58,11 +56,6 @@ Test(status, long_texts_are_cut)
     cr_assert_eq(strlen(error.text), sizeof error.text - 1);
     (void)ryz_fail_at(&error, RYZ_IO, 7, "%s", text);
     cr_assert_eq(strlen(error.text), sizeof error.text - 1);
-}
-
-Test(status, a_failed_assertion_aborts, .signal = SIGABRT)
-{
-    RYZ_ASSERT(1 + 1 == 3);
 }
 
 Test(size, products_and_sums_fail_instead_of_wrapping)
