@@ -1,0 +1,219 @@
+/*
+ * judge.c - from pooled numbers to verdicts.
+ *
+ * Of a target that looks at several points the worst one is shown: a miss before an invalid number,
+ * that before the smallest margin. Nothing to measure at any point: not applicable, with the
+ * reason.
+ */
+#include "harness/evaluate/evaluator.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/units.h"
+#include "harness/evaluate/pools.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum verdict { INVALID = -2, NOT_APPLICABLE = -1, MISSED = 0, MET = 1 };
+
+/* A target at one point. */
+struct finding {
+    enum verdict verdict;
+    double want, got, margin;
+    char why[192];
+};
+
+static const char *op_text(enum ryz_op op)
+{
+    static const char *const texts[] = {"<=", ">=", "==", "<", ">"};
+    return (unsigned)op < 5 ? texts[op] : "?";
+}
+
+/* (want - got) / |want| with the sign that makes >= 0 "met"; in absolute terms for want = 0. */
+static double margin_of(enum ryz_op op, double want, double got)
+{
+    double scale = want != 0 ? fabs(want) : 1;
+    switch (op) {
+    case RYZ_OP_LE:
+    case RYZ_OP_LT:
+        return (want - got) / scale;
+    case RYZ_OP_GE:
+    case RYZ_OP_GT:
+        return (got - want) / scale;
+    case RYZ_OP_EQ:
+        break;
+    }
+    double off = fabs(got - want) / scale;
+    return off <= 1e-9 ? 0 : -off;
+}
+
+static bool holds(enum ryz_op op, double margin)
+{
+    return op == RYZ_OP_LT || op == RYZ_OP_GT ? margin > 0 : margin >= 0;
+}
+
+static bool is_user_felt(enum ryz_quantity quantity)
+{
+    return quantity <= RYZ_Q_TOKENS_OUT;
+}
+
+static const char *why_nothing(enum ryz_quantity quantity)
+{
+    switch (quantity) {
+    case RYZ_Q_GPU_UTIL:
+    case RYZ_Q_GPU_MEM_UTIL:
+    case RYZ_Q_GPU_POWER:
+        return "no GPU was found on this machine";
+    case RYZ_Q_PERPLEXITY:
+        return "accuracy was not measured";
+    case RYZ_Q_LOSS:
+    case RYZ_Q_KL:
+    case RYZ_Q_TOP1:
+        return "accuracy was not measured against a base, or on one window only";
+    case RYZ_Q_QUEUE:
+    case RYZ_Q_PREFILL:
+    case RYZ_Q_DECODE:
+    case RYZ_Q_TRACE_COVERAGE:
+        return "no spans were recorded (spans = off, or a foreign server)";
+    case RYZ_Q_ITL:
+    case RYZ_Q_ICL:
+        return "no token times were recorded (tokens = off)";
+    case RYZ_Q_RECOVER:
+        return "the fault did not happen, or too little traffic came around it";
+    case RYZ_Q_MODEL_SIZE:
+    case RYZ_Q_MODEL_RATIO:
+    case RYZ_Q_MODEL_PARAMS:
+        return "the model is not in this process";
+    case RYZ_Q_COST_P50:
+    case RYZ_Q_COST_P90:
+    case RYZ_Q_COST_BIAS:
+    case RYZ_Q_COST_SAMPLES:
+        return "the run was not simulated";
+    default:
+        break;
+    }
+    if (quantity >= RYZ_Q_STEP && quantity <= RYZ_Q_FAILED_STEPS)
+        return "the server's steps were not recorded (a foreign server)";
+    if (quantity >= RYZ_Q_CPU_UTIL && quantity <= RYZ_Q_GPU_POWER)
+        return "the machine was not watched in the measured window";
+    return "no request of it was measured";
+}
+
+/* "n 512, 95 % between 1.2 s and 1.4 s, at engine.quant=q8_0" */
+static void describe(const struct ryz_evaluator *evaluator, const struct ryz_estimate *e,
+                     enum ryz_quantity_unit unit, const struct ryz_point *point,
+                     struct finding *finding)
+{
+    static const enum ryz_unit_kind kinds[] = {RYZ_UNIT_TIME,  RYZ_UNIT_RATE,  RYZ_UNIT_RATIO,
+                                               RYZ_UNIT_BYTES, RYZ_UNIT_COUNT, RYZ_UNIT_COUNT};
+    char lo[32], hi[32];
+    size_t used = (size_t)snprintf(finding->why, sizeof finding->why, "n %zu", e->n);
+    if (!isnan(e->lo) && !isnan(e->hi)) {
+        ryz_units_format(e->lo, kinds[unit], lo, sizeof lo);
+        ryz_units_format(e->hi, kinds[unit], hi, sizeof hi);
+        if (isinf(e->hi)) snprintf(hi, sizeof hi, "failed");
+        used += (size_t)snprintf(finding->why + used, sizeof finding->why - used,
+                                 ", 95 %% between %s and %s", lo, hi);
+    }
+    if (evaluator->point_count > 1 && point->label[0] != '\0' && used < sizeof finding->why)
+        snprintf(finding->why + used, sizeof finding->why - used, ", at %.100s", point->label);
+}
+
+static struct ryz_estimate estimate(const struct ryz_target_scope *scope,
+                                    const struct ryz_pool *pool)
+{
+    if (ryz_quantity_spec(scope->name.quantity)->kind == RYZ_QUANTITY_NUMBER)
+        return ryz_number_estimate(&pool->number);
+    /* Sorting the pool in place changes no number it stands for. */
+    struct ryz_samples samples = pool->samples;
+    return ryz_samples_estimate(&samples, scope->name.statistic);
+}
+
+static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i,
+                               const struct ryz_point *point)
+{
+    const struct ryz_target_plan *target = &evaluator->plan->targets[i];
+    const struct ryz_target_scope *scope = &evaluator->scopes[i];
+    enum ryz_quantity quantity = scope->name.quantity;
+    struct ryz_estimate e = estimate(scope, &point->pools[i]);
+    struct finding f = {.verdict = NOT_APPLICABLE, .want = target->value, .got = e.value};
+    if (scope->relative) f.want = ryz_lag_bound_ns(evaluator, target->value);
+    if (isnan(e.value)) {
+        f.margin = (double)NAN;
+        snprintf(f.why, sizeof f.why, "%s", why_nothing(quantity));
+        return f;
+    }
+    f.margin = margin_of(target->op, f.want, e.value);
+    f.verdict = holds(target->op, f.margin) ? MET : MISSED;
+    describe(evaluator, &e, ryz_quantity_spec(quantity)->unit, point, &f);
+    size_t needed = ryz_samples_needed(scope->name.statistic);
+    if (point->invalid_runs > 0) {
+        f.verdict = INVALID;
+        snprintf(f.why, sizeof f.why, "%s", point->invalid_reason);
+    } else if (quantity == RYZ_Q_LAG && f.verdict == MISSED) {
+        f.verdict = INVALID;
+        snprintf(f.why, sizeof f.why, "the generator sent late: it was measured, not the server");
+    } else if (is_user_felt(quantity) && e.n < needed) {
+        f.verdict = INVALID;
+        snprintf(f.why, sizeof f.why, "%zu samples; %s needs %zu", e.n,
+                 ryz_statistic_name(scope->name.statistic), needed);
+    }
+    return f;
+}
+
+/* Is a worse than b? */
+static bool worse(const struct finding *a, const struct finding *b)
+{
+    static const int rank[] = {1, 3, 0, 2}; /* INVALID, NOT_APPLICABLE, MISSED, MET */
+    int ra = rank[a->verdict + 2], rb = rank[b->verdict + 2];
+    if (ra != rb) return ra < rb;
+    return a->margin < b->margin;
+}
+
+static struct finding judge_target(const struct ryz_evaluator *evaluator, uint32_t i)
+{
+    struct finding worst = {.verdict = NOT_APPLICABLE,
+                            .want = evaluator->plan->targets[i].value,
+                            .got = (double)NAN,
+                            .margin = (double)NAN};
+    bool any = false;
+    snprintf(worst.why, sizeof worst.why, "no run at such a point");
+    for (uint32_t p = 0; p < evaluator->point_count; p++) {
+        if (!ryz_scope_matches(&evaluator->scopes[i], evaluator->points[p].label)) continue;
+        struct finding f = judge_at(evaluator, i, &evaluator->points[p]);
+        if (!any || worse(&f, &worst)) worst = f;
+        any = true;
+    }
+    return worst;
+}
+
+void ryz_evaluator_judge(const struct ryz_evaluator *evaluator, struct ryz_target_row *rows)
+{
+    for (uint32_t i = 0; i < evaluator->plan->target_count; i++) {
+        const struct ryz_target_plan *target = &evaluator->plan->targets[i];
+        const struct ryz_target_scope *scope = &evaluator->scopes[i];
+        bool counts = scope->name.statistic == RYZ_STAT_COUNT;
+        enum ryz_quantity_unit unit =
+            counts ? RYZ_QUNIT_COUNT : ryz_quantity_spec(scope->name.quantity)->unit;
+        struct finding f = judge_target(evaluator, i);
+        struct ryz_target_row *row = &rows[i];
+        *row = (struct ryz_target_row){
+            .want = f.want, .got = f.got, .margin = f.margin, .verdict = (int8_t)f.verdict};
+        snprintf(row->name, sizeof row->name, "%s", target->metric);
+        snprintf(row->op, sizeof row->op, "%s", op_text(target->op));
+        snprintf(row->unit, sizeof row->unit, "%s", ryz_quantity_unit_text(unit));
+        snprintf(row->why, sizeof row->why, "%s", f.why);
+    }
+}
+
+int ryz_evaluator_exit_code(const struct ryz_evaluator *evaluator,
+                            const struct ryz_target_row *rows, size_t count)
+{
+    bool invalid = evaluator->invalid_reason[0] != '\0', missed = false;
+    for (size_t i = 0; i < count; i++) {
+        invalid |= rows[i].verdict == INVALID;
+        missed |= rows[i].verdict == MISSED;
+    }
+    return invalid ? 3 : missed ? 1 : 0;
+}
