@@ -32,8 +32,9 @@ uint32_t ryz_lengths_draw(const struct ryz_length_dist *dist, uint64_t bits)
         value = low + floor(ryz_u64_to_unit(bits) * (high - low + 1.0));
         break;
     case RYZ_LENGTH_LOGNORMAL:
-        /* Half a step up: the quantile wants 0 < p < 1. */
-        value = floor(lognormal(dist->mean, dist->sd, ryz_u64_to_unit(bits) + 0x1.0p-54) + 0.5);
+        /* The middle of one of 2^52 steps: the quantile wants 0 < p < 1, both exactly. */
+        value =
+            floor(lognormal(dist->mean, dist->sd, ((double)(bits >> 12) + 0.5) * 0x1.0p-52) + 0.5);
         break;
     }
     return (uint32_t)(value < low ? low : value > high ? high : value);

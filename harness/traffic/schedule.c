@@ -94,6 +94,12 @@ static enum ryz_status add_drawn(struct builder *builder, uint32_t traffic)
         return ryz_fail(builder->error, RYZ_INVALID,
                         "traffic \"%s\" needs a rate, and a duration or a number of requests",
                         plan->name);
+    double expected = plan->rate_per_s * (double)plan->duration_ns / (double)RYZ_NS_PER_S;
+    if (plan->duration_ns > 0 && expected > RYZ_SCHEDULE_MAX &&
+        (plan->requests == 0 || plan->requests > RYZ_SCHEDULE_MAX))
+        return ryz_fail(builder->error, RYZ_FULL,
+                        "traffic \"%s\" would bring some %.3g requests; a schedule holds %u",
+                        plan->name, expected, RYZ_SCHEDULE_MAX);
     double t_s = 0.0; /* since the start of this traffic */
     for (uint64_t n = 0; plan->requests == 0 || n < plan->requests; n++) {
         if (plan->arrival == RYZ_ARRIVAL_CONSTANT) {
