@@ -157,11 +157,16 @@ struct bytes builder_finish(struct gguf_builder *builder)
 struct temporary_file write_temporary(const void *data, size_t size)
 {
     struct temporary_file file;
-    int descriptor = memfd_create("synthetic.gguf", 0);
-    cr_assert_geq(descriptor, 0);
-    cr_assert_eq(write(descriptor, data, size), (ssize_t)size);
-    (void)snprintf(file.path, sizeof file.path, "/proc/self/fd/%d", descriptor);
+    file.descriptor = memfd_create("synthetic.gguf", 0);
+    cr_assert_geq(file.descriptor, 0);
+    cr_assert_eq(write(file.descriptor, data, size), (ssize_t)size);
+    (void)snprintf(file.path, sizeof file.path, "/proc/self/fd/%d", file.descriptor);
     return file;
+}
+
+void close_temporary(struct temporary_file *file)
+{
+    cr_assert_eq(close(file->descriptor), 0);
 }
 
 /* ---- synthetic model ---- */

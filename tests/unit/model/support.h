@@ -50,11 +50,13 @@ void builder_tensor(struct gguf_builder *builder, const char *name, uint32_t typ
 /* The file; frees the builder. */
 struct bytes builder_finish(struct gguf_builder *builder);
 
-/* A file that lives as long as the process. */
+/* A file in memory that lives until it is closed or the process ends. */
 struct temporary_file {
     char path[64];
+    int descriptor;
 };
 struct temporary_file write_temporary(const void *data, size_t size);
+void close_temporary(struct temporary_file *file);
 
 /* The shape of a synthetic model; fields left 0 take their default. */
 struct synthetic {
