@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <string.h>
 
+/* Of the tests that abort: reachable, so that no leak checker takes it for lost. */
+static struct ryz_kv_ledger *kept;
+
 static struct ryz_kv_ledger *open_pool(uint32_t blocks)
 {
     struct ryz_kv_ledger *ledger = NULL;
@@ -80,14 +83,14 @@ Test(kv_ledger, an_impossible_pool_is_refused)
 
 Test(kv_ledger, releasing_a_free_block_is_a_bug, .signal = SIGABRT)
 {
-    struct ryz_kv_ledger *ledger = open_pool(2);
-    ryz_kv_ledger_release(ledger, 1);
+    kept = open_pool(2);
+    ryz_kv_ledger_release(kept, 1);
 }
 
 Test(kv_ledger, sharing_a_free_block_is_a_bug, .signal = SIGABRT)
 {
-    struct ryz_kv_ledger *ledger = open_pool(2);
-    ryz_kv_ledger_retain(ledger, 1);
+    kept = open_pool(2);
+    ryz_kv_ledger_retain(kept, 1);
 }
 
 Test(kv_ledger, a_random_walk_agrees_with_a_model_of_counts)

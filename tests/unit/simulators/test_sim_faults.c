@@ -176,3 +176,27 @@ Test(sim_faults, a_lone_request_tries_again_until_an_allocation_works)
     cr_assert_eq(rig.requests[0].done_ns,
                  (int64_t)failures * RYZ_NS_PER_MS + 1040 + 19 * INT64_C(1100));
 }
+
+Test(sim_faults, delays_of_several_faults_add_up)
+{
+    static const struct ryz_fault plan[] = {{.name = "step",
+                                             .point = RYZ_FAULT_ENGINE_STEP,
+                                             .action = RYZ_FAULT_DELAY,
+                                             .until_ns = RYZ_TIME_NEVER,
+                                             .permille = 1000,
+                                             .value_ns = 300},
+                                            {.name = "decode",
+                                             .point = RYZ_FAULT_ENGINE_DECODE,
+                                             .action = RYZ_FAULT_DELAY,
+                                             .until_ns = RYZ_TIME_NEVER,
+                                             .permille = 1000,
+                                             .value_ns = 7000}};
+    struct ryz_sim_config config = sim_rig_config();
+    cr_assert_eq(ryz_faults_open(plan, 2, 3, &faults, NULL), RYZ_OK);
+    config.faults = faults;
+    sim_rig_open(&rig, &config);
+    submit(0, 0, 4, 2);
+    run_and_close();
+    cr_assert_eq(rig.requests[0].token_ns[0], 1340);
+    cr_assert_eq(rig.requests[0].token_ns[1], 1340 + 1100 + 7300);
+}
