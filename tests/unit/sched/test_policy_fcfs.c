@@ -333,7 +333,8 @@ Test(fcfs, a_second_newcomer_leaves_the_first_room_to_grow)
     add(20, 0, 0);
     add(20, 0, 0);
     step();
-    cr_assert_eq(plan.item_count, 1u, "5 and 5 of 10 would leave none of the 1 % of 100");
+    cr_assert_eq(plan.item_count, 1u,
+                 "5 and 5 of 10 would leave none of the hundredth that stays free");
     view.kv_blocks_free = 11;
     step();
     cr_assert_eq(plan.item_count, 2u);
