@@ -6,6 +6,7 @@
  */
 #include "harness/chaos/control_client.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/json.h"
 
 #include <errno.h>
@@ -16,10 +17,14 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES_MAX 65536u
 #define TIMEOUT_S      10
+/* A server that answers HTTP opens its control channel a moment later. */
+#define ARM_ATTEMPTS 250
+#define ARM_PAUSE_NS (20 * RYZ_NS_PER_MS)
 
 struct conversation {
     FILE *stream;
@@ -51,6 +56,18 @@ static enum ryz_status connect_to(struct conversation *c)
     if (c->stream != NULL) return RYZ_OK;
     (void)close(fd);
     return ryz_fail(c->error, RYZ_NO_MEMORY, "no memory for the control channel");
+}
+
+/* As connect_to, but waits up to five seconds for the channel to appear. */
+static enum ryz_status connect_patiently(struct conversation *c)
+{
+    const struct timespec pause = {.tv_nsec = ARM_PAUSE_NS};
+    enum ryz_status status = connect_to(c);
+    for (int i = 0; status == RYZ_UNAVAILABLE && i < ARM_ATTEMPTS; i++) {
+        (void)nanosleep(&pause, NULL);
+        status = connect_to(c);
+    }
+    return status;
 }
 
 static void end_conversation(struct conversation *c)
@@ -146,7 +163,7 @@ enum ryz_status ryz_control_client_arm(const char *path, const struct ryz_fault 
 
     struct conversation c = {.path = path, .error = error};
     json_t *answer = NULL;
-    enum ryz_status status = connect_to(&c);
+    enum ryz_status status = connect_patiently(&c);
     if (status == RYZ_OK) status = say(&c, line);
     if (status == RYZ_OK) status = hear(&c, &answer);
     if (status == RYZ_OK) {

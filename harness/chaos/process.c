@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -49,6 +50,8 @@ static bool split_command(struct ryz_process *process)
 static _Noreturn void become_server(const struct ryz_process *process, int log)
 {
     (void)setpgid(0, 0);
+    /* A server must not outlive the harness, whatever ends that. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)dup2(log, STDOUT_FILENO);
     (void)dup2(log, STDERR_FILENO);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -159,6 +162,20 @@ static bool answers_200(const struct addrinfo *address, const char *host, const 
     }
     (void)close(fd);
     return good;
+}
+
+bool ryz_process_port_answers(const char *host, uint16_t port)
+{
+    char service[8];
+    (void)snprintf(service, sizeof service, "%u", (unsigned)port);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *address = NULL;
+    if (getaddrinfo(host, service, &hints, &address) != 0 || address == NULL) return false;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) == 0;
+    if (fd >= 0) (void)close(fd);
+    freeaddrinfo(address);
+    return answers;
 }
 
 enum ryz_status ryz_process_await(struct ryz_process *process, const char *host, uint16_t port,

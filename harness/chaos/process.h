@@ -29,6 +29,9 @@ void ryz_process_kill(struct ryz_process *process);
 bool ryz_process_ended(struct ryz_process *process);
 pid_t ryz_process_pid(const struct ryz_process *process);
 
+/* Does something accept connections on host:port? */
+bool ryz_process_port_answers(const char *host, uint16_t port);
+
 /* Polls GET path on host:port until it answers 200, the process ends, or the time is over. */
 RYZ_MUST_USE enum ryz_status ryz_process_await(struct ryz_process *process, const char *host,
                                                uint16_t port, const char *path, int64_t timeout_ns,

@@ -162,6 +162,14 @@ static enum ryz_status spawn_server(const struct ryz_plan *plan, const char *log
     if (!fill_command(plan->engine.spawn, plan, served, command, sizeof command)) {
         return ryz_fail(error, RYZ_INVALID, "engine.spawn: the command line is too long");
     }
+    /* Else the run would measure a stranger and never notice that its own server failed to start.
+     */
+    if (ryz_process_port_answers(served->host, served->port)) {
+        return ryz_fail(error, RYZ_UNAVAILABLE,
+                        "something answers on %s:%u already; stop it, or take another port in "
+                        "engine.url and engine.spawn",
+                        served->host, (unsigned)served->port);
+    }
     status = ryz_process_open(command, log_path, &served->process, error);
     if (status != RYZ_OK) return status;
     return ryz_process_await(served->process, served->host, served->port, served->ready_path,
