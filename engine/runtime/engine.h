@@ -18,11 +18,8 @@
 #include "engine/obs/log.h"
 #include "engine/obs/metrics.h"
 #include "engine/obs/trace.h"
+#include "engine/runtime/limits.h"
 #include "engine/sched/core.h"
-
-#define RYZ_STOPS_MAX        4u  /* stop strings of a request */
-#define RYZ_STOP_BYTES_MAX   64u /* of one stop string */
-#define RYZ_TOP_LOGPROBS_MAX 20u
 
 struct ryz_engine; /* opaque */
 
@@ -54,7 +51,8 @@ struct ryz_engine_options {
     const char *isa;
     uint32_t threads; /* of the forward pass, >= 1 */
     const char *policy;
-    /* kv_blocks is computed from kv_bytes; queue, batch and chunk limits as given. */
+    /* kv_blocks is computed from kv_bytes; context_tokens_max 0: the model's, kv_block_tokens 0:
+     * 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;
     uint64_t kv_bytes;
     uint64_t seed;
@@ -137,7 +135,9 @@ RYZ_MUST_USE enum ryz_status ryz_engine_submit(struct ryz_engine *engine,
  * never fails: cancellations have their own unbounded-by-design flag, not a queue slot. */
 void ryz_engine_cancel(struct ryz_engine *engine, uint64_t id);
 
-/* Arms a fault plan (borrowed until replaced; NULL disarms). Any thread. */
+/* Arms a fault plan (borrowed until replaced; NULL disarms; times on the engine's clock). Returns
+ * when the engine thread has let go of the plan before, which may take a step. Any thread but not
+ * from a callback. */
 void ryz_engine_set_faults(struct ryz_engine *engine, struct ryz_faults *faults);
 
 const struct ryz_model *ryz_engine_model(const struct ryz_engine *engine);

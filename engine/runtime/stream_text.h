@@ -8,7 +8,8 @@
 #ifndef RYZ_RUNTIME_STREAM_TEXT_H
 #define RYZ_RUNTIME_STREAM_TEXT_H
 
-#include "engine/runtime/engine.h"
+#include "engine/base/status.h"
+#include "engine/runtime/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
