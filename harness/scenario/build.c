@@ -130,7 +130,8 @@ static void check_points(struct ryz_built *built)
     uint32_t count = ryz_sweep_point_count(&built->sweep);
     struct ryz_plan *plan = malloc(sizeof *plan);
     if (plan == NULL) {
-        ryz_settings_mistake(built->settings, (struct ryz_origin){0, 0}, "out of memory");
+        ryz_settings_absent(built->settings, (struct ryz_origin){0, 0}, RYZ_NO_MEMORY,
+                            "out of memory");
         return;
     }
     for (uint32_t point = 0; point < count; point++) {

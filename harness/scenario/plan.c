@@ -12,13 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first wrong key, or, if all keys are right, the first file that is absent. */
-static const struct ryz_mistake *worst_mistake(const struct ryz_settings *settings)
+/* The first mistake with that status, NULL if there is none. */
+static const struct ryz_mistake *find_mistake(const struct ryz_settings *settings,
+                                              enum ryz_status status)
 {
     for (uint32_t i = 0; i < settings->mistake_count && i < RYZ_MISTAKES_MAX; i++) {
-        if (settings->mistakes[i].status == RYZ_INVALID) return &settings->mistakes[i];
+        if (settings->mistakes[i].status == status) return &settings->mistakes[i];
     }
-    return &settings->mistakes[0];
+    return NULL;
+}
+
+/* Without memory nothing else that was found can be trusted; a wrong key comes before an absent
+ * file. */
+static const struct ryz_mistake *worst_mistake(const struct ryz_settings *settings)
+{
+    const struct ryz_mistake *worst = find_mistake(settings, RYZ_NO_MEMORY);
+    if (worst == NULL) worst = find_mistake(settings, RYZ_INVALID);
+    return worst != NULL ? worst : &settings->mistakes[0];
 }
 
 static void close_built(struct ryz_built *built)

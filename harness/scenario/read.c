@@ -66,18 +66,21 @@ static void seek_include(void *context, const struct ryz_ini_item *item)
     }
 }
 
-/* Adds a file to the list; false when out of memory or over-long. */
-static bool add_file(struct ryz_settings *settings, const char *path)
+/* Adds a file to the list; its path was checked for length. */
+static enum ryz_status add_file(struct ryz_settings *settings, const char *path,
+                                struct ryz_error *error)
 {
     char folder[RYZ_PATH_MAX];
-    if (ryz_paths_folder_of(path, folder, sizeof folder) != RYZ_OK) return false;
+    enum ryz_status status = ryz_paths_folder_of(path, folder, sizeof folder);
+    RYZ_ASSERT(status == RYZ_OK); /* a folder is shorter than its path */
     RYZ_ASSERT(settings->file_count < RYZ_FILES_MAX);
     struct ryz_scenario_file *file = &settings->files[settings->file_count];
     file->path = ryz_arena_strdup(&settings->arena, path);
     file->folder = ryz_arena_strdup(&settings->arena, folder);
-    if (file->path == NULL || file->folder == NULL) return false;
+    if (file->path == NULL || file->folder == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "out of memory");
     settings->file_count++;
-    return true;
+    return RYZ_OK;
 }
 
 /* The first comment line says what the scenario is about. */
@@ -103,27 +106,33 @@ static void parse_file(struct ryz_settings *settings, const char *text, size_t s
         ryz_settings_mistake(settings, origin_at(&reader, 0), "%s", error.text);
 }
 
-static void read_include(struct ryz_settings *settings, const char *word, struct ryz_origin origin)
+static enum ryz_status load_include(struct ryz_settings *settings, const char *word,
+                                    struct ryz_error *error)
 {
     char path[RYZ_PATH_MAX];
-    struct ryz_error error;
-    int length = word[0] == '/'
-                     ? snprintf(path, sizeof path, "%s", word)
-                     : snprintf(path, sizeof path, "%s/%s", settings->files[0].folder, word);
-    if (length < 0 || (size_t)length >= sizeof path || settings->file_count == RYZ_FILES_MAX ||
-        !add_file(settings, path)) {
-        ryz_settings_mistake(settings, origin, "include: up to %u files of up to %u characters",
-                             RYZ_INCLUDES_MAX, RYZ_PATH_MAX - 1);
-        return;
-    }
+    bool absolute = word[0] == '/';
+    int length = snprintf(path, sizeof path, "%s%s%s", absolute ? "" : settings->files[0].folder,
+                          absolute ? "" : "/", word);
+    if (length < 0 || (size_t)length >= sizeof path || settings->file_count == RYZ_FILES_MAX)
+        return ryz_fail(error, RYZ_INVALID, "up to %u files of up to %u characters",
+                        RYZ_INCLUDES_MAX, RYZ_PATH_MAX - 1);
     char *text = NULL;
     size_t size = 0;
-    if (ryz_ini_load(path, &text, &size, &error) != RYZ_OK) {
-        ryz_settings_mistake(settings, origin, "include: %s", error.text);
-        return;
-    }
-    parse_file(settings, text, size, (int32_t)settings->file_count - 1);
+    enum ryz_status status = ryz_ini_load(path, &text, &size, error);
+    if (status == RYZ_OK) status = add_file(settings, path, error);
+    if (status == RYZ_OK) parse_file(settings, text, size, (int32_t)settings->file_count - 1);
     free(text);
+    return status;
+}
+
+static void read_include(struct ryz_settings *settings, const char *word, struct ryz_origin origin)
+{
+    struct ryz_error error;
+    char text[sizeof error.text + 16];
+    enum ryz_status status = load_include(settings, word, &error);
+    if (status == RYZ_OK) return;
+    (void)snprintf(text, sizeof text, "include: %s", error.text);
+    ryz_settings_absent(settings, origin, status == RYZ_NO_MEMORY ? status : RYZ_INVALID, text);
 }
 
 static void read_includes(struct ryz_settings *settings)
@@ -190,7 +199,7 @@ enum ryz_status ryz_settings_read(struct ryz_settings *settings, const char *pat
     enum ryz_status status = ryz_ini_load(path, &text, &size, error);
     if (status != RYZ_OK) return status;
     char *source = ryz_arena_alloc(&settings->arena, size + 1);
-    bool fits = source != NULL && add_file(settings, path) &&
+    bool fits = source != NULL && add_file(settings, path, NULL) == RYZ_OK &&
                 (overrides == NULL || copy_overrides(settings, overrides));
     if (fits) memcpy(source, text, size + 1);
     free(text);

@@ -296,7 +296,7 @@ void ryz_settings_add(struct ryz_settings *settings, struct ryz_instance *instan
                                   .value = ryz_arena_strdup(&settings->arena, value),
                                   .origin = origin};
     if (setting.name == NULL || setting.value == NULL) {
-        ryz_settings_mistake(settings, origin, "out of memory");
+        ryz_settings_absent(settings, origin, RYZ_NO_MEMORY, "out of memory");
         return;
     }
     const struct ryz_setting *old = find_duplicate(settings, &setting);

@@ -45,7 +45,7 @@ struct ryz_setting {
 
 struct ryz_mistake {
     struct ryz_origin origin;
-    enum ryz_status status; /* INVALID: the scenario is wrong; else a data file is absent */
+    enum ryz_status status; /* INVALID: the scenario is wrong; else see ryz_settings_absent */
     uint32_t number;        /* in order of discovery, for a stable sort */
     char text[256];         /* without file and line */
 };
@@ -81,7 +81,7 @@ void ryz_settings_release(struct ryz_settings *settings);
 /* Files one mistake; one that is on file already is not repeated. */
 void ryz_settings_mistake(struct ryz_settings *settings, struct ryz_origin origin,
                           const char *format, ...) RYZ_PRINTF(3, 4);
-/* As above for a data file that is not there (status NOT_FOUND, IO or INVALID). */
+/* As above for what is not the scenario's fault: a data file that is not there, no memory. */
 void ryz_settings_absent(struct ryz_settings *settings, struct ryz_origin origin,
                          enum ryz_status status, const char *text);
 /* Sorts the mistakes by file and line. */
