@@ -5,7 +5,6 @@
 #include "harness/evaluate/evaluator.h"
 
 #include "engine/base/clock.h"
-#include "engine/base/units.h"
 #include "harness/evaluate/pools.h"
 
 #include <math.h>
@@ -129,8 +128,8 @@ static void check_validity(const struct ryz_evaluator *evaluator, const struct r
     double bound = ryz_lag_bound_ns(evaluator, LAG_SHARE);
     if (!(lag.value > bound)) return;
     char got[32], limit[32];
-    ryz_units_format(lag.value, RYZ_UNIT_TIME, got, sizeof got);
-    ryz_units_format(bound, RYZ_UNIT_TIME, limit, sizeof limit);
+    ryz_quantity_format(lag.value, "ns", got, sizeof got);
+    ryz_quantity_format(bound, "ns", limit, sizeof limit);
     ryz_run_data_invalidate(data,
                             "the generator sent late: harness.lag.p99 is %s, bound %s (5 %% "
                             "of the tightest latency target, at least 1 ms)",

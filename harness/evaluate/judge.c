@@ -7,8 +7,6 @@
  */
 #include "harness/evaluate/evaluator.h"
 
-#include "engine/base/clock.h"
-#include "engine/base/units.h"
 #include "harness/evaluate/pools.h"
 
 #include <math.h>
@@ -105,14 +103,11 @@ static void describe(const struct ryz_evaluator *evaluator, const struct ryz_est
                      enum ryz_quantity_unit unit, const struct ryz_point *point,
                      struct finding *finding)
 {
-    static const enum ryz_unit_kind kinds[] = {RYZ_UNIT_TIME,  RYZ_UNIT_RATE,  RYZ_UNIT_RATIO,
-                                               RYZ_UNIT_BYTES, RYZ_UNIT_COUNT, RYZ_UNIT_COUNT};
     char lo[32], hi[32];
     size_t used = (size_t)snprintf(finding->why, sizeof finding->why, "n %zu", e->n);
     if (!isnan(e->lo) && !isnan(e->hi)) {
-        ryz_units_format(e->lo, kinds[unit], lo, sizeof lo);
-        ryz_units_format(e->hi, kinds[unit], hi, sizeof hi);
-        if (isinf(e->hi)) snprintf(hi, sizeof hi, "failed");
+        ryz_quantity_format(e->lo, ryz_quantity_unit_text(unit), lo, sizeof lo);
+        ryz_quantity_format(e->hi, ryz_quantity_unit_text(unit), hi, sizeof hi);
         used += (size_t)snprintf(finding->why + used, sizeof finding->why - used,
                                  ", 95 %% between %s and %s", lo, hi);
     }

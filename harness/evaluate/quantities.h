@@ -232,6 +232,11 @@ const char *ryz_statistic_name(enum ryz_statistic statistic);
 /* 0.99 for p99; -1 for those that are no percentile. */
 double ryz_statistic_fraction(enum ryz_statistic statistic);
 
+/* A value as a person reads it, with three digits: "12.3 ms", "98.5 %", "1.88 x"; "-" for NaN,
+ * "failed" for an infinite time. `unit` is a text of the units' table; an unknown one is appended.
+ */
+void ryz_quantity_format(double value, const char *unit, char *text, size_t capacity);
+
 struct ryz_metric_name {
     char prefix[64]; /* what stands before the quantity, without the dot; "" if nothing */
     enum ryz_quantity quantity;
