@@ -14,9 +14,9 @@
 static const char grammar[] =
     "# Scenario files\n"
     "\n"
-    "This page is made from the table of keys in `harness/scenario/keys.h`; change it there. A "
-    "test\n"
-    "of `unit_scenario` compares the two and, with `RYZ_WRITE_DOCS=1`, writes this page anew.\n"
+    "This page is written by `ryz docs` from the table of keys in `harness/scenario/keys.h`; "
+    "change\n"
+    "it there. A test compares the two.\n"
     "\n"
     "A scenario says what is served, which traffic arrives, what goes wrong, what is swept and\n"
     "what must hold. `ryz check FILE` prints every mistake in it, or the expanded plan.\n"

@@ -1,6 +1,6 @@
 /*
  * Goal: docs/scenario.md is what the table of keys says.
- * Method: the file against what the writer writes; RYZ_WRITE_DOCS=1 writes it anew.
+ * Method: the file against what the writer writes.
  */
 #include "engine/base/file.h"
 #include "harness/scenario/docs.h"
@@ -29,16 +29,9 @@ Test(docs, the_page_is_up_to_date)
     char *wanted = write_to_memory(), *got = NULL;
     size_t size = 0;
     struct ryz_error error = {.text = ""};
-    if (getenv("RYZ_WRITE_DOCS") != NULL) {
-        FILE *out = fopen(page, "wb");
-        cr_assert_not_null(out);
-        cr_assert_geq(fputs(wanted, out), 0);
-        cr_assert_eq(fclose(out), 0);
-    }
     cr_assert_eq(ryz_file_load(page, 1 << 20, &got, &size, &error), RYZ_OK, "%s", error.text);
     cr_assert(strcmp(got, wanted) == 0,
-              "docs/scenario.md differs from keys.h; write it anew: RYZ_WRITE_DOCS=1 unit_scenario "
-              "--filter docs/*");
+              "docs/scenario.md differs from keys.h; write it anew: ryz docs");
     free(got);
     free(wanted);
 }
