@@ -6,6 +6,7 @@
 #include "tests/unit/scenario/support.h"
 
 #include <criterion/criterion.h>
+#include <glob.h>
 #include <string.h>
 
 TestSuite(examples, .init = support_open, .fini = support_close);
@@ -215,4 +216,20 @@ Test(examples, quantisation_and_batch)
     cr_assert_not(point->output.tokens);
     ryz_plan_close(point);
     ryz_plan_close(plan);
+}
+
+Test(examples, the_scenarios_of_the_repository_have_no_mistake)
+{
+    glob_t found;
+    cr_assert_eq(glob(RYZ_SOURCE_DIR "/scenarios/*.ini", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct ryz_plan *plan = NULL;
+        struct ryz_error error = {.text = ""};
+        enum ryz_status status = ryz_plan_open(found.gl_pathv[i], NULL, &plan, &error);
+        /* Models and traces may be absent here; the text is right all the same. */
+        cr_assert(status == RYZ_OK || status == RYZ_NOT_FOUND, "%s", error.text);
+        ryz_plan_close(plan);
+    }
+    cr_assert_geq(found.gl_pathc, 1);
+    globfree(&found);
 }
