@@ -137,11 +137,12 @@ static void *walk(void *context)
         if (!wait_until(chaos, chaos->edges[i].t_ns)) break;
         pass_edge(chaos, &chaos->edges[i]);
     }
+    /* Stays to the end of the run: open-ended faults last that long, and a server that this thread
+     * started again dies with it (see process.h). */
+    while (wait_until(chaos, RYZ_TIME_NEVER)) {
+    }
     for (uint32_t i = 0; i < chaos->options.count; i++) {
-        if (!chaos->is_on[i]) continue;
-        /* Open-ended faults last until the run ends. */
-        if (wait_until(chaos, RYZ_TIME_NEVER)) continue;
-        announce(chaos, RYZ_CHAOS_FAULT_OFF, i, 0, chaos->faults[i].name);
+        if (chaos->is_on[i]) announce(chaos, RYZ_CHAOS_FAULT_OFF, i, 0, chaos->faults[i].name);
     }
     return NULL;
 }

@@ -50,7 +50,8 @@ static bool split_command(struct ryz_process *process)
 static _Noreturn void become_server(const struct ryz_process *process, int log)
 {
     (void)setpgid(0, 0);
-    /* A server must not outlive the harness, whatever ends that. */
+    /* A server must not outlive the harness, whatever ends that; the kernel takes "parent" to be
+     * the thread that forked. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)dup2(log, STDOUT_FILENO);
     (void)dup2(log, STDERR_FILENO);

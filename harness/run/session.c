@@ -252,11 +252,11 @@ static void note_fault_hits(struct session *session)
 /* Ends what runs beside the traffic, in the order in which it may still report. */
 static void end_run(struct session *session)
 {
-    ryz_chaos_close(session->chaos);
-    session->chaos = NULL;
     ryz_watch_close(session->watch);
     session->watch = NULL;
     unfollow_server(session);
+    ryz_chaos_close(session->chaos); /* a server that it started again ends with it */
+    session->chaos = NULL;
     note_fault_hits(session);
     if (session->served.engine != NULL) {
         ryz_engine_set_faults(session->served.engine, NULL);
