@@ -126,8 +126,10 @@ void ryz_backend_products(struct ryz_backend *backend, const struct ryz_product 
     ryz_backend_each(backend, rows, ROW_GRAIN, run_products, &task);
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): y is written through the product */
 void ryz_backend_matmul(struct ryz_backend *backend, const struct ryz_matrix *w, const float *x,
                         size_t x_stride, size_t m_tokens, float *y, size_t y_stride)
+/* NOLINTEND(readability-non-const-parameter) */
 {
     struct ryz_product product = {.w = w, .y = y, .y_stride = y_stride};
     ryz_backend_products(backend, &product, 1, x, x_stride, m_tokens);

@@ -29,10 +29,10 @@ static void put_id(struct prompt *prompt, uint32_t id)
 static enum ryz_status put_text(struct prompt *prompt, const char *text, size_t length)
 {
     size_t used = prompt->count < prompt->capacity ? prompt->count : prompt->capacity;
+    uint32_t *rest = prompt->ids ? prompt->ids + used : NULL; /* NULL: only the need is asked */
     size_t added = 0;
-    enum ryz_status status =
-        ryz_tokenizer_encode(prompt->tokenizer, text, length, false, prompt->ids + used,
-                             prompt->capacity - used, &added);
+    enum ryz_status status = ryz_tokenizer_encode(prompt->tokenizer, text, length, false, rest,
+                                                  prompt->capacity - used, &added);
     prompt->count += added;
     return status == RYZ_FULL ? RYZ_OK : status; /* reported at the end, with the need */
 }
@@ -46,7 +46,7 @@ static enum ryz_status put_turn(struct prompt *prompt, const char *role, const c
     char on_stack[1024];
     char *text = length <= sizeof on_stack ? on_stack : malloc(length);
     if (!text) return RYZ_NO_MEMORY;
-    memcpy(text, role, role_length);
+    memcpy(text, role, role_length); /* NOLINT(bugprone-not-null-terminated-result): has a length */
     text[role_length] = '\n';
     if (content_length > 0) memcpy(text + role_length + 1, content, content_length);
     put_id(prompt, prompt->im_start);
@@ -96,11 +96,13 @@ static enum ryz_status put_all(struct prompt *prompt, const char *default_system
     return status == RYZ_OK ? put_turn(prompt, "assistant", NULL, 0) : status;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the eighth parameter is the error */
+/* Eight parameters, for the error comes last; ids is written through the prompt.
+ * NOLINTBEGIN(readability-function-size,readability-non-const-parameter) */
 enum ryz_status ryz_chat_encode(const struct ryz_tokenizer *tokenizer, const char *default_system,
                                 const struct ryz_chat_message *messages, size_t message_count,
                                 uint32_t *ids, size_t capacity, size_t *count,
                                 struct ryz_error *error)
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 {
     *count = 0;
     if (!ryz_tokenizer_is_chatml(tokenizer)) {

@@ -116,8 +116,7 @@ int64_t ryz_gguf_integer(const struct ryz_gguf_entry *entry, uint64_t i)
     case RYZ_GGUF_ARRAY:
         break;
     }
-    RYZ_ASSERT(!"an integer kind");
-    return 0;
+    ryz_assert_fail("an integer kind", __FILE__, __LINE__);
 }
 
 double ryz_gguf_number(const struct ryz_gguf_entry *entry, uint64_t i)

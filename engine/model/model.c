@@ -37,14 +37,14 @@ static enum ryz_status read_number(const struct ryz_gguf *gguf, const struct num
                                    struct ryz_error *error)
 {
     const struct ryz_gguf_entry *entry = ryz_gguf_find(gguf, number->key);
-    if (!entry && number->fallback) {
+    if (!entry && !number->fallback) {
+        return ryz_fail(error, RYZ_CORRUPT, "the model has no key \"%s\"", number->key);
+    }
+    if (!entry) {
         *number->value = *number->fallback;
         return RYZ_OK;
     }
     enum ryz_status status = ryz_gguf_get_u32(gguf, number->key, number->value, error);
-    if (status == RYZ_NOT_FOUND) {
-        return ryz_fail(error, RYZ_CORRUPT, "the model has no key \"%s\"", number->key);
-    }
     if (status != RYZ_OK) return status;
     if (*number->value >= 1 && *number->value <= number->max) return RYZ_OK;
     return ryz_fail_at(error, RYZ_CORRUPT, entry->offset, "\"%s\" is %u; 1 to %u are served",
