@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         if (strcmp(commands[i].name, argv[1]) == 0) return commands[i].run(argc - 1, argv + 1);
         names[i] = commands[i].name;
     }
-    const char *near = ryz_suggest(argv[1], names, RYZ_COUNT_OF(commands));
+    const char *near = ryz_suggest_nearest(argv[1], names, RYZ_COUNT_OF(commands));
     (void)fprintf(stderr, "ryz: unknown command \"%s\"", argv[1]);
     if (near != NULL) (void)fprintf(stderr, "; did you mean \"%s\"?", near);
     (void)fputs("\n\n", stderr);

@@ -40,7 +40,7 @@ static void complain_unknown(const struct ryz_command_line *line, const char *na
     size_t count = 0;
     for (size_t i = 0; i < line->option_count && i < 64; i++)
         names[count++] = line->options[i].name;
-    const char *near = ryz_suggest(given, names, count);
+    const char *near = ryz_suggest_nearest(given, names, count);
     if (near != NULL) {
         (void)fprintf(stderr, "ryz: unknown option --%s; did you mean --%s?\n", given, near);
     } else {

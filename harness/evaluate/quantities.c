@@ -3,6 +3,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "engine/base/suggest.h"
 
 #include <string.h>
 
@@ -97,36 +98,20 @@ static bool longest(const char *text, size_t length, enum ryz_quantity *quantity
     return best > 0;
 }
 
-/* Edit distance of two short words, for suggestions; the first RYZ_NEAR_MAX characters count. */
-#define NEAR_MAX 32u
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NEAR_MAX + 1], la = strnlen(a, NEAR_MAX), lb = strnlen(b, NEAR_MAX);
-    for (size_t j = 0; j <= lb; j++) row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[lb];
-}
-
-/* The quantity nearest to the text or to its tail after any dot. */
+/* The quantity nearest to the text, without its statistic, or to its tail after any dot. */
 static const char *nearest(const char *text)
 {
-    const char *best = specs[0].name;
+    const char *best = specs[0].name, *dot = strrchr(text, '.');
+    const char *end = text + strlen(text);
+    if (dot != NULL && find_statistic(dot + 1) != RYZ_STAT_NONE) end = dot;
     size_t least = SIZE_MAX;
-    for (const char *tail = text; tail != NULL;) {
+    for (const char *tail = text; tail != NULL && tail < end;) {
+        size_t length = (size_t)(end - tail);
+        if (length > RYZ_SUGGEST_WORD_MAX) length = RYZ_SUGGEST_WORD_MAX;
         for (int i = 0; i < RYZ_QUANTITY_COUNT; i++) {
-            size_t d = distance(tail, specs[i].name);
-            if (d >= least) continue;
-            least = d;
+            size_t edits = ryz_suggest_edits(tail, length, specs[i].name, strlen(specs[i].name));
+            if (edits >= least) continue;
+            least = edits;
             best = specs[i].name;
         }
         tail = strchr(tail, '.');

@@ -10,7 +10,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 #include "engine/base/size.h"
-#include "harness/scenario/suggest.h"
+#include "engine/base/suggest.h"
 #include "harness/scenario/values.h"
 
 #include <stdarg.h>

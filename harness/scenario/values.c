@@ -8,8 +8,8 @@
 #include "harness/scenario/values.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/suggest.h"
 #include "engine/base/units.h"
-#include "harness/scenario/suggest.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * Method: known distances, then the properties of a distance on random words.
  */
 #include "engine/base/rng.h"
-#include "harness/scenario/suggest.h"
-#include "tests/unit/scenario/support.h"
+#include "engine/base/suggest.h"
+#include "tests/unit/base/support.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -27,7 +27,7 @@ Test(suggest, known_distances)
 Test(suggest, is_a_distance)
 {
     struct ryz_rng rng;
-    ryz_rng_init(&rng, support_seed("suggest"), 0);
+    ryz_rng_init(&rng, test_seed("suggest"), 0);
     for (int i = 0; i < 20000; i++) {
         char words[2][9];
         for (int w = 0; w < 2; w++) {
