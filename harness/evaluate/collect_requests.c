@@ -37,7 +37,8 @@ static double value_of(const struct ryz_request_row *row, enum ryz_quantity quan
     case RYZ_Q_SERVICE:
         return ok ? between(row->t_send, row->t_done) : absent;
     case RYZ_Q_TPOT:
-        if (!ok) return absent;
+        /* A request for one token never had a time per further token to fail. */
+        if (!ok) return row->want_tok == 1 ? (double)NAN : absent;
         return row->out_tok < 2 ? (double)NAN
                                 : between(row->t_first, row->t_last) / (row->out_tok - 1);
     case RYZ_Q_NORMALISED:

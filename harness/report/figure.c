@@ -6,9 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +16,8 @@ extern char **environ;
 
 const char *ryz_colour(uint32_t i)
 {
-    static const char *const colours[] = {RYZ_BLUE,   RYZ_RED, RYZ_GREEN, RYZ_ORANGE,
-                                          RYZ_PURPLE, RYZ_SKY, RYZ_GREY,  "#000000"};
+    static const char *const colours[] = {RYZ_BLUE, RYZ_ORANGE, RYZ_GREEN, RYZ_PURPLE,
+                                          RYZ_SKY,  "#6A3D9A",  RYZ_GREY,  "#000000"};
     return colours[i % (sizeof colours / sizeof colours[0])];
 }
 
@@ -151,6 +151,50 @@ void ryz_figure_faults(struct ryz_figure *figure, const struct ryz_run_data *dat
     }
 }
 
+void ryz_figure_log_tics(struct ryz_figure *figure, const char *axis, double from, double to)
+{
+    static const double steps[] = {1, 2, 5};
+    bool first = true, wide = log10(to / from) > 2.5; /* powers of ten are enough */
+    fprintf(figure->gp, "set %stics (", axis);
+    for (int decade = -9; decade <= 12; decade++)
+        for (int s = 0; s < (wide ? 1 : 3); s++) {
+            double at = steps[s] * pow(10, decade);
+            if (at < from * 0.999 || at > to * 1.001) continue;
+            fprintf(figure->gp, "%s'%g' %g", first ? "" : ", ", at, at);
+            first = false;
+        }
+    if (first) fprintf(figure->gp, "'%.3g' %.6g, '%.3g' %.6g", from, from, to, to);
+    fputs(")\n", figure->gp);
+}
+
+void ryz_figure_legend(struct ryz_figure *figure, uint32_t i, const char *title, bool dashed,
+                       const char *colour)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s  %s", dashed ? "╍╍" : "━━", title);
+    fprintf(figure->gp, "set label %u ", 1100 + i);
+    ryz_figure_quote(figure->gp, text);
+    fprintf(figure->gp, " at screen %.3f,%.3f left font ',10' tc rgb '%s' front\n",
+            i / 4 % 2 == 0 ? 0.055 : 0.53, 0.135 - 0.026 * (i % 4), colour);
+}
+
+void ryz_short_label(const char *label, char *text, size_t capacity)
+{
+    size_t used = 0;
+    const char *word = label;
+    text[0] = '\0';
+    while (*word != '\0' && used + 1 < capacity) {
+        size_t length = strcspn(word, " ");
+        const char *key = word;
+        for (size_t i = 0; i < length && word[i] != '='; i++)
+            if (word[i] == '.') key = word + i + 1;
+        used += (size_t)snprintf(text + used, capacity - used, "%s%.*s", used > 0 ? " " : "",
+                                 (int)(word + length - key), key);
+        word += length;
+        word += strspn(word, " ");
+    }
+}
+
 /* ---- gnuplot ---- */
 
 /* Runs gnuplot in the figure's folder, its words into <name>.log. Returns its exit code, 127 if it
@@ -183,18 +227,16 @@ static int run_gnuplot(const struct ryz_figure *figure, const char *kind)
     return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 126;
 }
 
-static void remove_empty_log(const struct ryz_figure *figure)
+static void remove_log(const struct ryz_figure *figure)
 {
     char path[640];
-    struct stat info;
     path_of(figure, ".log", path);
-    if (stat(path, &info) == 0 && info.st_size == 0 && unlink(path) != 0) errno = 0;
+    if (unlink(path) != 0) errno = 0;
 }
 
 enum ryz_status ryz_figure_end(struct ryz_figure *figure, struct ryz_plot_result *result,
                                struct ryz_error *error)
 {
-    char path[640];
     bool failed = ferror(figure->gp) != 0 || ferror(figure->data) != 0;
     failed |= fclose(figure->gp) != 0;
     failed |= fclose(figure->data) != 0;
@@ -202,20 +244,19 @@ enum ryz_status ryz_figure_end(struct ryz_figure *figure, struct ryz_plot_result
     if (failed)
         return ryz_fail(error, RYZ_IO, "cannot write %s/%s.gp", figure->folder, figure->name);
     if (result->no_gnuplot) return RYZ_OK;
-    path_of(figure, ".log", path);
-    if (unlink(path) != 0) errno = 0;
+    remove_log(figure);
     int png = run_gnuplot(figure, "png");
     if (png == 127) {
         result->no_gnuplot = true;
-        remove_empty_log(figure);
+        remove_log(figure);
         return RYZ_OK;
     }
     int svg = run_gnuplot(figure, "svg");
-    remove_empty_log(figure);
-    if (png == 0 && svg == 0)
-        result->made++;
-    else
-        result->failed++;
+    bool good = png == 0 && svg == 0;
+    result->made += good;
+    result->failed += !good;
+    /* Its words are of use only where it refused. */
+    if (good) remove_log(figure);
     return RYZ_OK;
 }
 

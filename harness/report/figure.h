@@ -24,7 +24,7 @@
 #define RYZ_SKY    "#56B4E9"
 #define RYZ_GREY   "#7F7F7F"
 
-/* The i-th curve's colour, cyclic. */
+/* The i-th curve's colour, cyclic; red is kept for failures and faults. */
 const char *ryz_colour(uint32_t i);
 
 struct ryz_figure {
@@ -52,6 +52,13 @@ void ryz_figure_quote(FILE *out, const char *text);
 /* Shades the times of faults in panels to come and names them, times in seconds. `top` is the
  * graph height of the names; negative: no names. */
 void ryz_figure_faults(struct ryz_figure *figure, const struct ryz_run_data *data, double top);
+/* Major tics 1, 2, 5, 10 ... of a logarithmic axis ("x" or "y") between two positive ends. */
+void ryz_figure_log_tics(struct ryz_figure *figure, const char *axis, double from, double to);
+/* One entry of a legend in two columns of four at the figure's foot, in the curve's colour. */
+void ryz_figure_legend(struct ryz_figure *figure, uint32_t i, const char *title, bool dashed,
+                       const char *colour);
+/* "engine.quant=q8_0 engine.max_batch=4" as "quant=q8_0 max_batch=4". */
+void ryz_short_label(const char *label, char *text, size_t capacity);
 /* Finishes both files and runs gnuplot twice; counts in *result. */
 RYZ_MUST_USE enum ryz_status
 ryz_figure_end(struct ryz_figure *figure, struct ryz_plot_result *result, struct ryz_error *error);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define CURVES_MAX 8u
-#define STEPS_MAX  1000u /* points drawn of a curve */
+#define STEPS_MAX  300u /* points drawn of a curve */
 
 static const enum ryz_quantity panels[] = {RYZ_Q_TTFT, RYZ_Q_TPOT, RYZ_Q_E2E};
 static const char *const panel_titles[] = {"Time to first token", "Time per output token",
@@ -32,6 +32,7 @@ struct curve {
 struct curves {
     struct curve curve[2 * CURVES_MAX];
     uint32_t count;
+    uint32_t points, stride; /* of the first file; every stride-th point is drawn */
 };
 
 static struct curve *curve_of(struct curves *curves, uint32_t first, uint32_t point, int traffic)
@@ -65,9 +66,11 @@ static void add_run(struct curves *curves, uint32_t first, const struct ryz_run_
         struct curve *curve = curve_of(curves, first, data->info.point, traffic);
         if (curve == NULL) continue;
         struct ryz_view view = {.data = data, .windows = &none, .traffic = traffic};
-        const char *name = by_traffic                    ? data->info.phases[t]
-                           : data->info.label[0] != '\0' ? data->info.label
-                                                         : "all requests";
+        char label[128];
+        ryz_short_label(data->info.label, label, sizeof label);
+        const char *name = by_traffic         ? data->info.phases[t]
+                           : label[0] != '\0' ? label
+                                              : "all requests";
         curve->dashed = first > 0;
         snprintf(curve->title, sizeof curve->title, "%.100s%s%.40s", name,
                  origin[0] != '\0' ? ", " : "", origin);
@@ -76,25 +79,42 @@ static void add_run(struct curves *curves, uint32_t first, const struct ryz_run_
     }
 }
 
+/* Points of a file: the highest number and whether there is more than one. */
+static enum ryz_status count_points(const struct ryz_results *results, uint32_t *points,
+                                    struct ryz_error *error)
+{
+    uint32_t runs = ryz_results_run_count(results);
+    *points = 0;
+    for (uint32_t r = 0; r < runs; r++) {
+        struct ryz_run_data data;
+        enum ryz_status status = ryz_results_read_run(results, r, 0, &data, error);
+        if (status != RYZ_OK) return status;
+        if (data.info.point >= *points && data.info.point < runs) *points = data.info.point + 1;
+        ryz_run_data_deinit(&data);
+    }
+    return RYZ_OK;
+}
+
 /* Adds the curves of one file. */
 static enum ryz_status add_file(struct curves *curves, const struct ryz_results *results,
                                 bool name_origin, struct ryz_error *error)
 {
-    uint32_t runs = ryz_results_run_count(results), first = curves->count, point = 0;
-    bool one_point = true;
-    for (int pass = 0; pass < 2; pass++)
-        for (uint32_t r = 0; r < runs; r++) {
-            struct ryz_run_data data;
-            uint32_t tables = pass == 0 ? 0 : RYZ_TABLE_BIT(RYZ_TABLE_REQUESTS);
-            enum ryz_status status = ryz_results_read_run(results, r, tables, &data, error);
-            if (status != RYZ_OK) return status;
-            if (r == 0) point = data.info.point;
-            one_point &= data.info.point == point;
-            if (pass == 1)
-                add_run(curves, first, &data, one_point, name_origin ? data.info.driver : "");
-            ryz_run_data_deinit(&data);
-        }
-    return RYZ_OK;
+    uint32_t runs = ryz_results_run_count(results), first = curves->count, points = 0;
+    enum ryz_status status = count_points(results, &points, error);
+    uint32_t stride = (points + CURVES_MAX - 1) / CURVES_MAX;
+    if (first == 0) {
+        curves->points = points;
+        curves->stride = stride;
+    }
+    for (uint32_t r = 0; status == RYZ_OK && r < runs; r++) {
+        struct ryz_run_data data;
+        status = ryz_results_read_run(results, r, RYZ_TABLE_BIT(RYZ_TABLE_REQUESTS), &data, error);
+        if (status != RYZ_OK) break;
+        if (stride < 2 || data.info.point % stride == 0)
+            add_run(curves, first, &data, points < 2, name_origin ? data.info.driver : "");
+        ryz_run_data_deinit(&data);
+    }
+    return status;
 }
 
 static void write_curve(FILE *out, struct ryz_samples *samples)
@@ -125,7 +145,7 @@ static double failed_percent(const struct ryz_samples *samples)
 }
 
 /* The x range must not be left to a curve of equal values. */
-static void write_range(FILE *gp, const struct curves *curves, uint32_t panel)
+static void write_range(struct ryz_figure *figure, const struct curves *curves, uint32_t panel)
 {
     double least = INFINITY, most = 0;
     for (uint32_t c = 0; c < curves->count; c++)
@@ -139,7 +159,18 @@ static void write_range(FILE *gp, const struct curves *curves, uint32_t panel)
         least = isfinite(least) ? least / 2 : 0.1;
         most = least * 4;
     }
-    fprintf(gp, "set xrange [%.4g:%.4g]\n", least / 1.15, most * 1.15);
+    fprintf(figure->gp, "set xrange [%.4g:%.4g]\n", least / 1.15, most * 1.15);
+    ryz_figure_log_tics(figure, "x", least / 1.15, most * 1.15);
+}
+
+/* A curve of the second file has the colour of its counterpart. */
+static const char *colour_of(const struct curves *curves, uint32_t c)
+{
+    for (uint32_t i = 0; i < c; i++)
+        if (curves->curve[i].point == curves->curve[c].point &&
+            curves->curve[i].traffic == curves->curve[c].traffic)
+            return ryz_colour(i);
+    return ryz_colour(c);
 }
 
 static void write_panel(struct ryz_figure *figure, struct curves *curves, uint32_t panel)
@@ -148,30 +179,34 @@ static void write_panel(struct ryz_figure *figure, struct curves *curves, uint32
     double left = 0.055 + 0.32 * panel;
     fprintf(gp,
             "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
-            "set tmargin at screen 0.855\nset bmargin at screen %.3f\n",
-            left, left + 0.275, curves->count > 4 ? 0.27 : 0.20);
-    fprintf(gp, "set title '%s' offset 0,-0.6\nset xlabel '%s [ms]'\n", panel_titles[panel],
-            ryz_quantity_spec(panels[panel])->name);
+            "set tmargin at screen 0.855\nset bmargin at screen 0.255\n",
+            left, left + 0.285);
+    fprintf(gp, "set title '%s' offset 0,-0.6\nset xlabel '%s [ms]' offset 0,0.4\n",
+            panel_titles[panel], ryz_quantity_spec(panels[panel])->name);
     fprintf(gp, "%s\n",
             panel == 0 ? "set ylabel 'share of requests [%]' offset 1.2,0" : "unset ylabel");
-    write_range(gp, curves, panel);
+    write_range(figure, curves, panel);
     fputs("plot ", gp);
     for (uint32_t c = 0; c < curves->count; c++) {
         struct curve *curve = &curves->curve[c];
         uint32_t block = ryz_figure_block(figure);
-        char title[256];
         fprintf(figure->data, "# %s of %s: ms, %%\n", ryz_quantity_spec(panels[panel])->name,
                 curve->title);
         write_curve(figure->data, &curve->samples[panel]);
+        fprintf(gp, "data index %u using 1:2 with lines lw 2.2%s lc rgb '%s' notitle%s", block,
+                curve->dashed ? " dt (8,5)" : "", colour_of(curves, c),
+                c + 1 < curves->count ? ", \\\n     " : "\n");
+    }
+}
+
+static void write_legend(struct ryz_figure *figure, const struct curves *curves)
+{
+    for (uint32_t c = 0; c < curves->count; c++) {
+        const struct curve *curve = &curves->curve[c];
+        char title[256];
         snprintf(title, sizeof title, "%s (n %zu, failed %.3g %%)", curve->title,
                  curve->samples[0].count, failed_percent(&curve->samples[0]));
-        fprintf(gp, "data index %u using 1:2 with steps lw 2.2 lc rgb '%s'%s title ", block,
-                ryz_colour(c % CURVES_MAX), curve->dashed ? " dt 2" : "");
-        if (panel == 0)
-            ryz_figure_quote(gp, title);
-        else
-            fputs("''", gp);
-        fputs(c + 1 < curves->count ? ", \\\n     " : "\n", gp);
+        ryz_figure_legend(figure, c, title, curve->dashed, colour_of(curves, c));
     }
 }
 
@@ -186,19 +221,21 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct curve
     if (status != RYZ_OK) return status;
     ryz_caption_make(context->results, &data.info, &caption);
     ryz_run_data_deinit(&data);
-    status = ryz_figure_begin(&figure, context->folder, "cdf", &caption,
-                              "Latency from the scheduled arrival; failed requests never arrive "
-                              "at 100 %",
-                              error);
+    char subtitle[192] = "Latency from the scheduled arrival; where requests failed, a curve ends "
+                         "below 100 %";
+    if (curves->stride > 1)
+        snprintf(subtitle + strlen(subtitle), sizeof subtitle - strlen(subtitle),
+                 "; %u of %u points", (curves->points + curves->stride - 1) / curves->stride,
+                 curves->points);
+    status = ryz_figure_begin(&figure, context->folder, "cdf", &caption, subtitle, error);
     if (status != RYZ_OK) return status;
     fputs("set multiplot\nset logscale x 10\nset format x '%g'\nset yrange [0:100.5]\n"
-          "set ytics (0,25,50,75,90,99)\nset xtics rotate by -40\n"
-          "set key at screen 0.055,0.105 left top horizontal maxrows 4 samplen 2.5 font ',10'\n",
+          "set ytics (0,25,50,75,90,99)\nset mxtics default\nunset key\n",
           figure.gp);
+    write_legend(&figure, curves);
     for (uint32_t p = 0; p < PANELS; p++) {
         write_panel(&figure, curves, p);
-        if (p == 0)
-            fputs("unset label 1000\nunset label 1001\nunset label 1002\nunset key\n", figure.gp);
+        if (p == 0) fputs("unset label\n", figure.gp);
     }
     fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);

@@ -134,7 +134,8 @@ static void write_axes(const struct ryz_figure *figure, const struct ryz_run_dat
             "set xrange [%.9g:%.9g]\nset yrange [%zu:-1]\n"
             "set xlabel 'time since the start of the run [s]' offset 0,0.4\n"
             "set ylabel 'request'\n"
-            "set key at screen 0.985,0.93 right center horizontal samplen 1.5 font ',10'\n"
+            "set key at screen 0.985,0.93 right center horizontal Left reverse samplen 1.5 width "
+            "-1 font ',10'\n"
             "set ytics (",
             begin - margin, end + margin, count);
     size_t step = count / 16 + 1;

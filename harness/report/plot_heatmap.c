@@ -15,16 +15,20 @@
 #define VALUES_MAX 32u
 #define PANELS     3u
 
+#define DECADES_MAX 1.2 /* a wider range of values is coloured by its logarithm */
+
 struct panel {
     const char *title, *unit;
     size_t offset;
-    double scale; /* into the unit of the title */
+    double scale; /* of the lines' axis, into the unit of `axis` */
+    const char *axis;
 };
 
 static const struct panel panels[PANELS] = {
-    {"output tokens a second", "s-1", offsetof(struct ryz_point_numbers, out_tok_rate), 1},
-    {"ttft p90 [ms]", "ns", offsetof(struct ryz_point_numbers, ttft_p90), 1e-6},
-    {"tpot p90 [ms]", "ns", offsetof(struct ryz_point_numbers, tpot_p90), 1e-6},
+    {"Output tokens a second", "plain", offsetof(struct ryz_point_numbers, out_tok_rate), 1,
+     "tok/s"},
+    {"Time to first token, p90", "ns", offsetof(struct ryz_point_numbers, ttft_p90), 1e-6, "ms"},
+    {"Time per output token, p90", "ns", offsetof(struct ryz_point_numbers, tpot_p90), 1e-6, "ms"},
 };
 
 /* The two axes that are drawn. */
@@ -39,7 +43,7 @@ static double number(const struct ryz_point_numbers *point, const struct panel *
 {
     double value;
     memcpy(&value, (const char *)point + panel->offset, sizeof value);
-    return value * panel->scale;
+    return value;
 }
 
 /* Mean over all points with these values; NaN if there is none. */
@@ -101,26 +105,48 @@ static void begin_panel(FILE *gp, uint32_t p)
             "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
             "set tmargin at screen 0.84\nset bmargin at screen 0.16\nset title '%s'\n",
             left, left + 0.255, panels[p].title);
-    if (p == 1) fputs("unset label 1000\nunset label 1001\nunset label 1002\n", gp);
+    if (p == 1) fputs("unset label\n", gp);
 }
 
-static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
+/* Smallest and largest finite value of the grid; false if there is none. */
+static bool find_range(const struct grid *grid, uint32_t p, double *least, double *most)
 {
-    double least = INFINITY, most = -INFINITY;
-    uint32_t block = ryz_figure_block(figure);
-    fprintf(figure->data, "# %s: x, y, value\n", panels[p].title);
+    *least = INFINITY;
+    *most = -INFINITY;
     for (uint32_t y = 0; y < grid->ny; y++)
         for (uint32_t x = 0; x < grid->nx; x++) {
             double value = cell(grid, x, y, &panels[p]);
             if (!isfinite(value)) continue;
-            least = value < least ? value : least;
-            most = value > most ? value : most;
-            fprintf(figure->data, "%u %u %.6g\n", x, y, value);
+            *least = value < *least ? value : *least;
+            *most = value > *most ? value : *most;
+        }
+    return isfinite(*least);
+}
+
+static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
+{
+    double least, most;
+    uint32_t block = ryz_figure_block(figure);
+    bool any = find_range(grid, p, &least, &most);
+    bool logarithm = any && least > 0 && log10(most / least) > DECADES_MAX;
+    fprintf(figure->data, "# %s: x, y, colour, text\n", panels[p].title);
+    for (uint32_t y = 0; y < grid->ny; y++)
+        for (uint32_t x = 0; x < grid->nx; x++) {
+            double value = cell(grid, x, y, &panels[p]);
+            char text[32];
+            if (!isfinite(value)) continue;
+            ryz_report_format(value, panels[p].unit, text, sizeof text);
+            fprintf(figure->data, "%u %u %.6g \"%s\"\n", x, y, logarithm ? log10(value) : value,
+                    text);
         }
     begin_panel(figure->gp, p);
-    if (!isfinite(least)) {
+    if (!any) {
         fputs("plot 1/0 notitle\n", figure->gp);
         return;
+    }
+    if (logarithm) {
+        least = log10(least);
+        most = log10(most);
     }
     if (most <= least) most = least + (least != 0 ? fabs(least) : 1);
     double middle = (least + most) / 2;
@@ -132,9 +158,9 @@ static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
     fprintf(figure->gp,
             "plot data index %u using 1:2:($1-0.49):($1+0.49):($2-0.49):($2+0.49):3 with "
             "boxxyerror fs solid 1 noborder lc palette notitle, \\\n"
-            "     data index %u using 1:2:($3 %s %.6g ? sprintf('%%.3g', $3) : '') with labels "
+            "     data index %u using 1:2:($3 %s %.6g ? strcol(4) : '') with labels "
             "tc rgb 'white' notitle, \\\n"
-            "     data index %u using 1:2:($3 %s %.6g ? '' : sprintf('%%.3g', $3)) with labels "
+            "     data index %u using 1:2:($3 %s %.6g ? '' : strcol(4)) with labels "
             "tc rgb 'black' notitle\n",
             block, block, p == 0 ? ">" : "<", middle, block, p == 0 ? ">" : "<", middle);
 }
@@ -147,11 +173,11 @@ static void line_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
     for (uint32_t x = 0; x < grid->nx; x++) {
         double value = cell(grid, x, 0, &panels[p]);
         if (!isfinite(value)) continue;
-        fprintf(figure->data, "%u %.6g\n", x, value);
+        fprintf(figure->data, "%u %.6g\n", x, value * panels[p].scale);
         any = true;
     }
     begin_panel(figure->gp, p);
-    fputs("set yrange [0:*]\n", figure->gp);
+    fprintf(figure->gp, "set yrange [0:*]\nset ylabel '%s'\n", panels[p].axis);
     if (any)
         fprintf(figure->gp,
                 "plot data index %u using 1:2 with linespoints pt 7 ps 1.2 lw 2.2 lc rgb '%s' "
@@ -185,7 +211,7 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct grid 
     fprintf(figure.gp, "set xrange [-0.5:%u.5]\n", grid->nx - 1);
     write_tics(figure.gp, "x", grid->xs, grid->nx);
     if (two) {
-        fprintf(figure.gp, "unset grid\nset border 0\nset yrange [-0.5:%u.5]\nset ylabel ",
+        fprintf(figure.gp, "unset grid\nset border 0\nset yrange [%u.5:-0.5]\nset ylabel ",
                 grid->ny - 1);
         ryz_figure_quote(figure.gp, ryz_points_short_key(points->axes[grid->y]));
         fputs("\n", figure.gp);
@@ -196,7 +222,7 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct grid 
             heat_panel(&figure, grid, p);
         else
             line_panel(&figure, grid, p);
-        if (p == 0) fputs("unset ylabel\n", figure.gp);
+        if (two && p == 0) fputs("unset ylabel\n", figure.gp);
     }
     fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);

@@ -12,16 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A point's short name: its values without their keys. */
-static void short_name(const struct ryz_points *points, const struct ryz_point_numbers *point,
-                       char *text, size_t capacity)
+/* The value of the only axis, or those of all but the first, which has the colour. */
+static void label_of(const struct ryz_points *points, const struct ryz_point_numbers *point,
+                     char *text, size_t capacity)
 {
     size_t used = 0;
+    uint32_t first = points->axis_count > 1 ? 1 : 0;
     text[0] = '\0';
-    for (uint32_t a = 0; a < points->axis_count && used < capacity; a++)
-        used += (size_t)snprintf(text + used, capacity - used, "%s%s", a > 0 ? " " : "",
+    for (uint32_t a = first; a < points->axis_count && used < capacity; a++)
+        used += (size_t)snprintf(text + used, capacity - used, "%s%s", a > first ? " " : "",
                                  point->value[a]);
-    if (text[0] == '\0') snprintf(text, capacity, "%.60s", point->label);
 }
 
 /* ---- accuracy against size ---- */
@@ -47,7 +47,7 @@ static void accuracy_name(const struct ryz_points *points, const struct ryz_poin
             snprintf(text, capacity, "%s", point->value[a]);
             return;
         }
-    short_name(points, point, text, capacity);
+    ryz_short_label(point->label, text, capacity);
 }
 
 static void accuracy_panel(struct ryz_figure *figure, const struct ryz_points *points)
@@ -108,59 +108,168 @@ static int by_rate(const void *a, const void *b)
     return (rx > ry) - (rx < ry);
 }
 
-static size_t usable(const struct ryz_points *points, const struct ryz_point_numbers **sorted)
+/* The points of the right panel and how they are scaled. */
+struct field {
+    const struct ryz_points *points;
+    const struct ryz_point_numbers **sorted; /* (count) by throughput */
+    size_t count;
+    double x_least, x_most, y_least, y_most;
+    bool logarithm; /* of the latency axis */
+};
+
+static void collect(struct field *field)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < points->count; i++) {
-        const struct ryz_point_numbers *point = &points->points[i];
-        if (isfinite(point->out_tok_rate) && !isnan(latency(point))) sorted[count++] = point;
+    for (size_t i = 0; i < field->points->count; i++) {
+        const struct ryz_point_numbers *point = &field->points->points[i];
+        if (!isfinite(point->out_tok_rate) || isnan(latency(point))) continue;
+        double x = point->out_tok_rate, y = latency(point) / 1e9;
+        bool first = field->count == 0;
+        field->x_least = first || x < field->x_least ? x : field->x_least;
+        field->x_most = first || x > field->x_most ? x : field->x_most;
+        field->y_least = first || y < field->y_least ? y : field->y_least;
+        field->y_most = first || y > field->y_most ? y : field->y_most;
+        field->sorted[field->count++] = point;
     }
-    qsort(sorted, count, sizeof *sorted, by_rate);
-    return count;
+    qsort(field->sorted, field->count, sizeof *field->sorted, by_rate);
+    field->logarithm = field->y_least > 0 && field->y_most / field->y_least > 15;
 }
 
-static void latency_panel(struct ryz_figure *figure, const struct ryz_points *points,
-                          const struct ryz_point_numbers *const *sorted, size_t count)
+/* Where a point lies in the panel, 0..1 each way. */
+static void place(const struct field *field, const struct ryz_point_numbers *point, double *x,
+                  double *y)
 {
-    uint32_t all = ryz_figure_block(figure);
-    fputs("# tok/s, e2e p90 s, name\n", figure->data);
-    for (size_t i = 0; i < count; i++) {
-        char name[160];
-        short_name(points, sorted[i], name, sizeof name);
-        fprintf(figure->data, "%.6g %.6g \"%s\"\n", sorted[i]->out_tok_rate,
-                latency(sorted[i]) / 1e9, name);
+    double value = latency(point) / 1e9, least = field->y_least, most = field->y_most;
+    *x = field->x_most > field->x_least
+             ? (point->out_tok_rate - field->x_least) / (field->x_most - field->x_least)
+             : 0.5;
+    if (field->logarithm) {
+        value = log10(value);
+        least = log10(least);
+        most = log10(most);
     }
-    uint32_t front = ryz_figure_block(figure);
+    *y = most > least ? (value - least) / (most - least) : 0.5;
+}
+
+/* Writes labels of points that do not cover one another; those of the front come first. */
+static uint32_t write_labels(struct ryz_figure *figure, const struct field *field)
+{
+    double xs[64], ys[64];
+    size_t placed = 0;
+    uint32_t block = ryz_figure_block(figure);
+    fputs("# labels: tok/s, e2e p90 s, text\n", figure->data);
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < field->count && placed < 64; i++) {
+            const struct ryz_point_numbers *point = field->sorted[i];
+            char text[160];
+            bool covered = false;
+            if (dominated(field->points, point) == (pass == 0)) continue;
+            place(field, point, &xs[placed], &ys[placed]);
+            for (size_t k = 0; k < placed; k++)
+                covered |= fabs(xs[k] - xs[placed]) < 0.07 && fabs(ys[k] - ys[placed]) < 0.04;
+            if (covered) continue;
+            placed++;
+            label_of(field->points, point, text, sizeof text);
+            fprintf(figure->data, "%.6g %.6g \"%s\"\n", point->out_tok_rate, latency(point) / 1e9,
+                    text);
+        }
+    return block;
+}
+
+static uint32_t write_front(struct ryz_figure *figure, const struct field *field)
+{
+    uint32_t block = ryz_figure_block(figure);
     fputs("# the front: tok/s, e2e p90 s\n", figure->data);
-    for (size_t i = 0; i < count; i++)
-        if (!dominated(points, sorted[i]))
-            fprintf(figure->data, "%.6g %.6g\n", sorted[i]->out_tok_rate, latency(sorted[i]) / 1e9);
+    for (size_t i = 0; i < field->count; i++)
+        if (!dominated(field->points, field->sorted[i]))
+            fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,
+                    latency(field->sorted[i]) / 1e9);
+    return block;
+}
+
+static uint32_t write_group(struct ryz_figure *figure, const struct field *field, const char *value)
+{
+    uint32_t block = ryz_figure_block(figure);
+    fprintf(figure->data, "# %s: tok/s, e2e p90 s\n", value);
+    for (size_t i = 0; i < field->count; i++)
+        if (strcmp(field->sorted[i]->value[0], value) == 0)
+            fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,
+                    latency(field->sorted[i]) / 1e9);
+    return block;
+}
+
+static void latency_axes(struct ryz_figure *figure, const struct field *field)
+{
+    const struct ryz_points *points = field->points;
+    char title[160] = "Latency against throughput";
+    double pad = 0.12 * (field->x_most - field->x_least) + 1e-9;
+    if (points->axis_count > 0)
+        snprintf(title + strlen(title), sizeof title - strlen(title), "; labels: %s%s",
+                 ryz_points_short_key(points->axes[points->axis_count > 1 ? 1 : 0]),
+                 points->axis_count > 2 ? ", ..." : "");
+    fputs("set title ", figure->gp);
+    ryz_figure_quote(figure->gp, title);
     fprintf(figure->gp,
-            "set title 'Latency against throughput'\nset xlabel 'output tokens a second'\n"
-            "set ylabel 'e2e p90 [s]'\nset offsets graph 0.05, graph 0.16, graph 0.10, graph 0.05\n"
-            "set key top left samplen 2 font ',10'\n"
-            "plot data index %u using 1:2 with lines lw 2 lc rgb '%s' title 'not beaten in both', "
-            "\\\n     data index %u using 1:2 with points pt 7 ps 1.1 lc rgb '%s' notitle, \\\n"
-            "     data index %u using 1:2:3 with labels left offset 0.9,0.4 font ',9' notitle\n",
-            front, RYZ_ORANGE, all, RYZ_BLUE, all);
+            " offset 0,1.4\nset xlabel 'output tokens a second'\nset ylabel 'e2e p90 [s]'\nset "
+            "offsets\n"
+            "set xrange [%.6g:%.6g]\n"
+            "set key at graph 0,1.01 left bottom horizontal Left reverse samplen 1.6 width 1 "
+            "font ',10'\n",
+            field->x_least - pad, field->x_most + pad);
+    if (!field->logarithm) {
+        fprintf(figure->gp, "set yrange [0:%.6g]\n", field->y_most * 1.15);
+        return;
+    }
+    fprintf(figure->gp, "set logscale y 10\nset yrange [%.6g:%.6g]\n", field->y_least / 1.5,
+            field->y_most * 2.5);
+    ryz_figure_log_tics(figure, "y", field->y_least / 1.5, field->y_most * 2.5);
+}
+
+static void latency_panel(struct ryz_figure *figure, const struct field *field)
+{
+    const struct ryz_points *points = field->points;
+    char values[32][32] = {{0}};
+    uint32_t groups = points->axis_count > 1 ? ryz_points_values(points, 0, values) : 1;
+    latency_axes(figure, field);
+    fprintf(figure->gp,
+            "plot data index %u using 1:2 with lines lw 2 dt (8,5) lc rgb '%s' title "
+            "'not beaten in both'",
+            write_front(figure, field), RYZ_GREY);
+    for (uint32_t g = 0; g < groups; g++) {
+        uint32_t block = points->axis_count > 1 ? write_group(figure, field, values[g])
+                                                : ryz_figure_block(figure);
+        if (points->axis_count <= 1)
+            for (size_t i = 0; i < field->count; i++)
+                fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,
+                        latency(field->sorted[i]) / 1e9);
+        fprintf(figure->gp,
+                ", \\\n     data index %u using 1:2 with points pt 7 ps 1.2 lc rgb '%s' "
+                "title ",
+                block, ryz_colour(g));
+        ryz_figure_quote(figure->gp, points->axis_count > 1 ? values[g] : "");
+    }
+    fprintf(figure->gp,
+            ", \\\n     data index %u using 1:2:3 with labels left offset 0.9,0.4 font "
+            "',10' tc rgb '#404040' notitle\n",
+            write_labels(figure, field));
 }
 
 static void set_panel(FILE *gp, double left, double right)
 {
     fprintf(gp,
             "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
-            "set tmargin at screen 0.84\nset bmargin at screen 0.14\n",
+            "set tmargin at screen 0.82\nset bmargin at screen 0.14\n",
             left, right);
 }
 
-static enum ryz_status draw(const struct ryz_plot_context *context, const struct ryz_points *points,
-                            const struct ryz_point_numbers **sorted, struct ryz_error *error)
+static enum ryz_status draw(const struct ryz_plot_context *context, struct field *field,
+                            struct ryz_error *error)
 {
+    const struct ryz_points *points = field->points;
     struct ryz_figure figure;
     struct ryz_caption caption;
     struct ryz_run_data data;
-    size_t count = usable(points, sorted), accuracy = count_accuracy(points);
-    bool left = accuracy >= 2, right = count >= 2;
+    collect(field);
+    bool left = count_accuracy(points) >= 2, right = field->count >= 2;
     if (!left && !right) return RYZ_OK;
     enum ryz_status status = ryz_results_read_run(context->results, 0, 0, &data, error);
     if (status != RYZ_OK) return status;
@@ -173,11 +282,11 @@ static enum ryz_status draw(const struct ryz_plot_context *context, const struct
     if (left) {
         set_panel(figure.gp, 0.075, right ? 0.48 : 0.97);
         accuracy_panel(&figure, points);
-        fputs("unset label 1000\nunset label 1001\nunset label 1002\n", figure.gp);
+        fputs("unset label\n", figure.gp);
     }
     if (right) {
         set_panel(figure.gp, left ? 0.56 : 0.075, 0.97);
-        latency_panel(&figure, points, sorted, count);
+        latency_panel(&figure, field);
     }
     fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);
@@ -188,12 +297,13 @@ enum ryz_status ryz_plot_pareto(const struct ryz_plot_context *context, struct r
     struct ryz_points points;
     enum ryz_status status = ryz_points_read(context->results, &points, error);
     if (status != RYZ_OK) return status;
-    const struct ryz_point_numbers **sorted = calloc(points.count + 1, sizeof *sorted);
-    if (sorted == NULL)
+    struct field field = {.points = &points};
+    field.sorted = calloc(points.count + 1, sizeof *field.sorted);
+    if (field.sorted == NULL)
         status = ryz_fail(error, RYZ_NO_MEMORY, "no memory for a figure");
     else
-        status = draw(context, &points, sorted, error);
-    free(sorted);
+        status = draw(context, &field, error);
+    free(field.sorted);
     ryz_points_free(&points);
     return status;
 }

@@ -76,7 +76,7 @@ static void begin_panel(struct panels *panels, const char *ylabel)
     double height = (0.885 - 0.10) / panels->count;
     double top = 0.885 - height * panels->index;
     bool last = panels->index + 1 == panels->count;
-    if (panels->index == 1) fputs("unset label 1000\nunset label 1001\nunset label 1002\n", gp);
+    if (panels->index == 1) fputs("unset label\n", gp);
     fprintf(gp, "set tmargin at screen %.4f\nset bmargin at screen %.4f\n", top - 0.012,
             top - height + 0.028);
     fprintf(gp, "set ylabel '%s'\n", ylabel);
@@ -85,8 +85,6 @@ static void begin_panel(struct panels *panels, const char *ylabel)
               : "set format x ''\nunset xlabel\n",
           gp);
     ryz_figure_faults(panels->figure, panels->data, panels->index == 0 ? 0.93 : -1);
-    if (panels->index == 1)
-        for (uint32_t i = 1; i < 64; i++) fprintf(gp, "unset label %u\n", i);
     panels->index++;
 }
 
@@ -96,7 +94,7 @@ static void request_panel(struct panels *panels)
     const struct ryz_request_row *rows = ryz_run_rows(panels->data, RYZ_TABLE_REQUESTS, &count);
     const struct ryz_run_info *info = &panels->data->info;
     uint32_t blocks[RYZ_PHASES_MAX] = {0}, used[RYZ_PHASES_MAX] = {0};
-    double most = 1;
+    double most = 1, least = INFINITY;
     for (uint32_t p = 0; p < info->phase_count; p++) {
         blocks[p] = ryz_figure_block(panels->figure);
         fprintf(panels->figure->data, "# %s: s, ttft in ms\n", info->phases[p]);
@@ -107,6 +105,7 @@ static void request_panel(struct panels *panels)
             fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched),
                     ttft > 1e-3 ? ttft : 1e-3);
             most = ttft > most ? ttft : most;
+            least = ttft < least ? ttft : least;
             used[p]++;
         }
     }
@@ -119,7 +118,10 @@ static void request_panel(struct panels *panels)
     }
     begin_panel(panels, "ttft [ms]");
     FILE *gp = panels->figure->gp;
-    fprintf(gp, "set logscale y 10\nset yrange [*:%.4g]\nset format y '%%g'\nplot ", most * 4);
+    least = isfinite(least) && least > 1e-3 ? least / 1.5 : most / 10;
+    fprintf(gp, "set logscale y 10\nset yrange [%.4g:%.4g]\n", least, most * 4);
+    ryz_figure_log_tics(panels->figure, "y", least, most * 4);
+    fputs("plot ", gp);
     for (uint32_t p = 0; p < info->phase_count; p++) {
         if (used[p] == 0) continue;
         fprintf(gp, "data index %u using 1:2 with points pt 7 ps 0.45 lc rgb '%s' title ",
@@ -134,7 +136,7 @@ static void request_panel(struct panels *panels)
                 block, RYZ_RED, failures);
     else
         fputs("1/0 notitle\n", gp);
-    fputs("unset logscale y\nset yrange [0:*]\n", gp);
+    fputs("unset logscale y\nset yrange [0:*]\nset ytics auto\n", gp);
 }
 
 static void throughput_panel(struct panels *panels)
@@ -151,9 +153,9 @@ static void throughput_panel(struct panels *panels)
     uint32_t block = bins_write(panels->figure, &bins, true, "output tokens a second");
     begin_panel(panels, "output [tok/s]");
     fprintf(panels->figure->gp,
-            "plot data index %u using 1:2 with fillsteps fs solid 0.25 noborder lc rgb '%s' "
+            "plot data index %u using 1:2 with fillsteps fs solid 1 noborder lc rgb '#BFE3D8' "
             "notitle, data index %u using 1:2 with steps lw 1.4 lc rgb '%s' notitle\n",
-            block, RYZ_GREEN, block, RYZ_GREEN);
+            block, block, RYZ_GREEN);
 }
 
 static void engine_panel(struct panels *panels)
@@ -206,7 +208,8 @@ static void draw_panels(struct panels *panels)
     panels->count = 2 + (steps > 0) + (steps > 0 || host > 0);
     fprintf(panels->figure->gp,
             "set multiplot\nset lmargin at screen 0.075\nset rmargin at screen 0.985\n"
-            "set xrange [0:%.6g]\nset key top right horizontal samplen 1.5 font ',10' opaque\n",
+            "set xrange [0:%.6g]\nset key top right horizontal Left reverse samplen 1.5 width 1 "
+            "font ',10'\n",
             panels->end_s);
     request_panel(panels);
     throughput_panel(panels);

@@ -40,30 +40,48 @@ static void print_distribution(FILE *out, const struct ryz_summary_row *rows, si
     fprintf(out, " %9llu\n", (unsigned long long)(median != NULL ? median->n : 0));
 }
 
-/* Rows are grouped: the median stands for its metric. */
-static bool print_distributions(FILE *out, const struct ryz_summary_row *rows, size_t count)
+/* What the terminal shows of the whole run; the results file holds everything. */
+static const char *const shown[] = {"ttft",    "tpot",     "itl",          "e2e",
+                                    "queue",   "step",     "batch",        "kv.util",
+                                    "waiting", "cpu.util", "gpu.mem.util", "harness.lag"};
+/* And of each traffic where there are several. */
+static const char *const shown_traffic[] = {"ttft", "tpot", "e2e"};
+
+static void print_distributions(FILE *out, const struct ryz_summary_row *rows, size_t count,
+                                const struct ryz_run_info *info)
 {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(rows[i].stat, "p50") != 0) continue;
-        if (!any)
-            fprintf(out, "  %-28s %10s %10s %10s %10s %10s %10s %9s\n", "", "mean", "p50", "p90",
-                    "p95", "p99", "max", "n");
-        any = true;
-        print_distribution(out, rows, count, rows[i].metric);
-    }
-    return any;
+    fprintf(out, "  %-28s %10s %10s %10s %10s %10s %10s %9s\n", "", "mean", "p50", "p90", "p95",
+            "p99", "max", "n");
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+        if (find(rows, count, shown[i], "p50") != NULL)
+            print_distribution(out, rows, count, shown[i]);
+    for (uint32_t t = 0; t < info->phase_count; t++)
+        for (size_t i = 0; i < sizeof shown_traffic / sizeof shown_traffic[0]; i++) {
+            char metric[64];
+            snprintf(metric, sizeof metric, "%s.%s", info->phases[t], shown_traffic[i]);
+            if (find(rows, count, metric, "p50") != NULL)
+                print_distribution(out, rows, count, metric);
+        }
+}
+
+/* Counts and shares that are 0 say nothing, except where 0 is the news. */
+static bool worth_showing(const struct ryz_summary_row *row)
+{
+    static const char *const always[] = {"errors", "lost", "goodput.ratio", "trace.coverage"};
+    if (strcmp(row->stat, "value") != 0) return false;
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        if (strcmp(row->metric, always[i]) == 0) return true;
+    return row->value != 0;
 }
 
 static void print_numbers(FILE *out, const struct ryz_summary_row *rows, size_t count)
 {
     size_t column = 0;
     for (size_t i = 0; i < count; i++) {
-        char text[32], cell[96];
-        if (strcmp(rows[i].stat, "value") != 0) continue;
+        char text[32];
+        if (!worth_showing(&rows[i])) continue;
         ryz_report_format(rows[i].value, rows[i].unit, text, sizeof text);
-        snprintf(cell, sizeof cell, "%-28s %10s", rows[i].metric, text);
-        fprintf(out, "  %-42s%s", cell, ++column % 2 == 0 ? "\n" : "");
+        fprintf(out, "  %-34s %10s%s", rows[i].metric, text, ++column % 2 == 0 ? "\n" : "  ");
     }
     if (column % 2 != 0) fputc('\n', out);
 }
@@ -80,7 +98,8 @@ void ryz_report_print_run(FILE *out, const struct ryz_run_data *data)
         fputs("  nothing was measured\n", out);
         return;
     }
-    print_distributions(out, rows, count);
+    print_distributions(out, rows, count, info);
+    fputc('\n', out);
     print_numbers(out, rows, count);
 }
 
