@@ -10,6 +10,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 #include "harness/drive/flights.h"
+#include "harness/drive/real_clock.h"
 
 #define SPIN_NS     (100 * RYZ_NS_PER_US)
 #define PROGRESS_NS RYZ_NS_PER_S
@@ -22,7 +23,8 @@ struct loop {
     struct ryz_target *target;
     const struct ryz_clock *clock;
     int64_t t0_ns;
-    int64_t report_ns; /* next progress, since t0 */
+    int64_t report_ns;            /* next progress, since t0 */
+    int64_t told_ns, told_cpu_ns; /* time and the thread's CPU time at the last progress */
     struct ryz_answer answers[ANSWERS_MAX];
 };
 
@@ -141,12 +143,16 @@ static void wait_for_next(struct loop *loop)
     (void)listen(loop, until_ns);
 }
 
-static void report_if_due(struct loop *loop)
+static void report(struct loop *loop, int64_t now_ns)
 {
-    int64_t now_ns = now_since_t0(loop);
-    if (now_ns < loop->report_ns) return;
-    ryz_flights_report(&loop->flights, now_ns);
+    int64_t cpu_ns = ryz_clock_now_ns(ryz_real_clock_thread_cpu());
+    if (now_ns > loop->told_ns)
+        loop->flights.progress.cpu_cores =
+            (double)(cpu_ns - loop->told_cpu_ns) / (double)(now_ns - loop->told_ns);
+    loop->told_ns = now_ns;
+    loop->told_cpu_ns = cpu_ns;
     loop->report_ns = now_ns + PROGRESS_NS;
+    ryz_flights_report(&loop->flights, now_ns);
 }
 
 /* Gives the target time to let go of what was given up. */
@@ -165,15 +171,17 @@ enum ryz_status ryz_pacer_run(const struct ryz_drive_options *options, struct ry
         .target = target, .clock = clock, .t0_ns = options->t0_ns, .report_ns = PROGRESS_NS};
     enum ryz_status status = ryz_flights_open(options, &loop.flights, error);
     if (status != RYZ_OK) return status;
+    loop.told_ns = now_since_t0(&loop);
+    loop.told_cpu_ns = ryz_clock_now_ns(ryz_real_clock_thread_cpu());
     for (;;) {
         send_due(&loop);
         expire(&loop);
-        report_if_due(&loop);
+        if (now_since_t0(&loop) >= loop.report_ns) report(&loop, now_since_t0(&loop));
         if (ryz_flights_over(&loop.flights)) break;
         wait_for_next(&loop);
     }
     bury_ghosts(&loop);
-    ryz_flights_report(&loop.flights, now_since_t0(&loop));
+    report(&loop, now_since_t0(&loop));
     ryz_flights_summarise(&loop.flights, summary);
     ryz_flights_close(&loop.flights);
     return RYZ_OK;

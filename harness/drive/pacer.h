@@ -27,6 +27,7 @@ struct ryz_drive_progress {
     uint64_t sent, ended, failed, dropped; /* so far; failed and dropped are among the ended */
     uint32_t inflight;
     uint64_t output_tokens; /* so far */
+    double cpu_cores;       /* of the pacer's thread since the last report; 0 in virtual time */
 };
 
 /* Where a drive reports to; each function may be NULL and is called on the pacer's thread. */

@@ -10,5 +10,7 @@
 const struct ryz_clock *ryz_real_clock_monotonic(void);
 /* CLOCK_REALTIME: nanoseconds since 1970; may jump. */
 const struct ryz_clock *ryz_real_clock_wall(void);
+/* CPU time of the calling thread, to tell how busy it is. */
+const struct ryz_clock *ryz_real_clock_thread_cpu(void);
 
 #endif

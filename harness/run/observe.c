@@ -131,7 +131,8 @@ static void on_progress(void *context, const struct ryz_drive_progress *progress
     struct ryz_harness_row row = {.t_ns = progress->t_ns,
                                   .lag_p99_ns = progress->lag_p99_ns,
                                   .inflight = progress->inflight,
-                                  .dropped = (uint32_t)progress->dropped};
+                                  .dropped = (uint32_t)progress->dropped,
+                                  .cpu = (float)progress->cpu_cores};
     (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
     if (!observer->progress || !isatty(STDERR_FILENO)) return;
     double seconds = (double)progress->t_ns / 1e9;
