@@ -156,7 +156,6 @@ Test(control_client, nonsense_and_silence_are_errors)
         cr_expect_neq(fetch(server.path, &records, &dropped), RYZ_OK, "answer %zu", i);
         stop(&server);
     }
-    struct ryz_error error = {0};
-    cr_expect_eq(ryz_control_client_arm("/tmp/ryz-no-such-socket", NULL, 0, 1, &error),
-                 RYZ_UNAVAILABLE);
+    struct ryz_control_records sink = {0};
+    cr_expect_eq(ryz_control_client_fetch("/tmp/ryz-no-such-socket", &sink, NULL), RYZ_UNAVAILABLE);
 }

@@ -23,7 +23,7 @@ static struct values values;
 static const char *positional[2];
 static uint32_t positional_count;
 
-static enum ryz_status parse(int argc, const char *const *argv)
+static enum ryz_status parse(int argc, char *const *argv)
 {
     values = (struct values){.text = "default", .small = 7};
     const struct ryz_option options[] = {
@@ -41,12 +41,11 @@ static enum ryz_status parse(int argc, const char *const *argv)
                                           .option_count = RYZ_COUNT_OF(options),
                                           .positional_min = 1,
                                           .positional_max = 2};
-    return ryz_options_parse(&line, argc, (char *const *)argv, positional, &positional_count);
+    return ryz_options_parse(&line, argc, argv, positional, &positional_count);
 }
 
 #define PARSE(...)                                                                                 \
-    parse((int)RYZ_COUNT_OF(((const char *[]){"test", __VA_ARGS__})),                              \
-          (const char *[]){"test", __VA_ARGS__})
+    parse((int)RYZ_COUNT_OF(((char *[]){"test", __VA_ARGS__})), (char *[]){"test", __VA_ARGS__})
 
 Test(options, every_kind_is_read_in_both_spellings)
 {
