@@ -1,9 +1,9 @@
 /*
  * sampler.c - filters and draws over one row of logits.
  *
- * Leaves to others: grammar masks and penalties (the caller may change logits first). The idea:
- * only candidates that can still be drawn are ever put in order. A bounded heap finds the best k in
- * one pass; top-p without top-k asks for the best 64, 512, ... until they hold enough of the mass.
+ * Leaves to others: grammar masks and penalties (the caller may change logits first). The idea: a
+ * vocabulary of 50,000 is never sorted. A bounded heap finds the best k in one pass; top-p without
+ * top-k finds by a histogram of the mass where it cuts, and orders that one bucket.
  */
 #include "engine/model/sampler.h"
 
@@ -13,11 +13,11 @@
 #include <math.h>
 #include <stdbool.h>
 
-#define SAMPLER_STREAM                                                                             \
-    UINT64_C(0x73616d706c6572) /* "sampler": keeps its draws apart from others                     \
-                                */
-#define TOP_P_FIRST  64u
-#define TOP_P_GROWTH 8u
+/* "sampler": keeps its draws apart from others of the same seed. */
+#define SAMPLER_STREAM UINT64_C(0x73616d706c6572)
+/* Histogram over how far a logit is below the highest: 32 nats, past which no mass is left. */
+#define TOP_P_BUCKETS         1024u
+#define TOP_P_BUCKETS_PER_NAT 32.0
 
 /* Order of candidates: higher logit, then lower id. */
 static bool better(struct ryz_candidate a, struct ryz_candidate b)
@@ -48,6 +48,16 @@ static void sift_up(struct ryz_candidate *heap, uint32_t i, struct ryz_candidate
     heap[i] = candidate;
 }
 
+/* Turns a heap into a list, best first. */
+static void sort_heap(struct ryz_candidate *heap, uint32_t count)
+{
+    for (; count > 1; count--) { /* the worst goes to the end */
+        struct ryz_candidate worst = heap[0];
+        sift_down(heap, count - 1, heap[count - 1]);
+        heap[count - 1] = worst;
+    }
+}
+
 /* Puts the best k into scratch, best first; NaN never gets there. Returns how many there are. */
 static uint32_t select_best(const float *logits, uint32_t n_vocab, uint32_t k,
                             struct ryz_candidate *scratch)
@@ -62,11 +72,7 @@ static uint32_t select_best(const float *logits, uint32_t n_vocab, uint32_t k,
             sift_down(scratch, count, candidate);
         }
     }
-    for (uint32_t left = count; left > 1; left--) { /* heap sort: the worst goes to the end */
-        struct ryz_candidate worst = scratch[0];
-        sift_down(scratch, left - 1, scratch[left - 1]);
-        scratch[left - 1] = worst;
-    }
+    sort_heap(scratch, count);
     return count;
 }
 
@@ -94,20 +100,55 @@ static double total_mass(const float *logits, uint32_t n_vocab, float highest)
     return sum;
 }
 
-static uint32_t filter_top_p(const struct ryz_sampling *sampling, const float *logits,
-                             uint32_t n_vocab, float highest, struct ryz_candidate *scratch)
+/* Which bucket of the histogram a logit falls into: the first holds the likeliest. */
+static uint32_t bucket_of(float highest, float logit)
 {
-    double mass = (double)sampling->top_p * total_mass(logits, n_vocab, highest);
-    for (uint32_t k = TOP_P_FIRST;; k *= TOP_P_GROWTH) {
-        uint32_t count = select_best(logits, n_vocab, k < n_vocab ? k : n_vocab, scratch);
-        uint32_t kept = reach_mass(scratch, count, mass);
-        if (kept <= count) return kept;
-        if (k >= n_vocab / TOP_P_GROWTH) { /* the next step would take nearly all: take all */
-            count = select_best(logits, n_vocab, n_vocab, scratch);
-            kept = reach_mass(scratch, count, mass);
-            return kept <= count ? kept : count; /* rounding may keep the sum below the mass */
-        }
+    double index = ((double)highest - (double)logit) * TOP_P_BUCKETS_PER_NAT;
+    return index < TOP_P_BUCKETS - 1 ? (uint32_t)index : TOP_P_BUCKETS - 1;
+}
+
+/* The last candidate that top-p keeps: the one at which the mass of all better ones and itself
+ * first reaches top_p. */
+static struct ryz_candidate find_top_p_cut(float top_p, const float *logits, uint32_t n_vocab,
+                                           float highest, struct ryz_candidate *scratch)
+{
+    double mass[TOP_P_BUCKETS] = {0}, total = 0.0, reached = 0.0;
+    uint32_t bucket = 0, last = 0, count = 0;
+    for (uint32_t id = 0; id < n_vocab; id++) {
+        if (isnan(logits[id])) continue;
+        uint32_t i = bucket_of(highest, logits[id]);
+        mass[i] += exp((double)logits[id] - (double)highest);
+        if (i > last) last = i;
     }
+    for (uint32_t i = 0; i <= last; i++) total += mass[i];
+    double wanted = (double)top_p * total;
+    while (bucket < last && reached + mass[bucket] < wanted) reached += mass[bucket++];
+    for (uint32_t id = 0; id < n_vocab; id++) {
+        if (isnan(logits[id]) || bucket_of(highest, logits[id]) != bucket) continue;
+        sift_up(scratch, count++, (struct ryz_candidate){logits[id], id});
+    }
+    /* Only the bucket in which the mass is reached needs an order (by our own heap: qsort would
+     * allocate). It is never empty: either it added mass, or it is the last one. */
+    sort_heap(scratch, count);
+    for (uint32_t i = 0; i < count; i++) {
+        reached += exp((double)scratch[i].logit - (double)highest);
+        if (reached >= wanted) return scratch[i];
+    }
+    return scratch[count - 1]; /* rounding may keep the sum below */
+}
+
+/* Keeps the candidates, in order of their ids. */
+static uint32_t filter_top_p(float top_p, const float *logits, uint32_t n_vocab, float highest,
+                             struct ryz_candidate *scratch)
+{
+    struct ryz_candidate cut = find_top_p_cut(top_p, logits, n_vocab, highest, scratch);
+    uint32_t count = 0;
+    for (uint32_t id = 0; id < n_vocab; id++) {
+        struct ryz_candidate candidate = {logits[id], id};
+        if (isnan(candidate.logit) || better(cut, candidate)) continue;
+        scratch[count++] = candidate;
+    }
+    return count;
 }
 
 /* Puts the candidates that survive top-k and top-p into scratch. */
@@ -125,7 +166,7 @@ static uint32_t filter(const struct ryz_sampling *sampling, const float *logits,
         uint32_t kept = reach_mass(scratch, count, (double)sampling->top_p * sum);
         return kept <= count ? kept : count;
     }
-    if (top_p) return filter_top_p(sampling, logits, n_vocab, highest, scratch);
+    if (top_p) return filter_top_p(sampling->top_p, logits, n_vocab, highest, scratch);
     uint32_t count = 0;
     for (uint32_t id = 0; id < n_vocab; id++) {
         if (!isnan(logits[id])) scratch[count++] = (struct ryz_candidate){logits[id], id};

@@ -17,7 +17,7 @@
 
 #define TOKENS_MAX      (UINT32_C(1) << 24) /* 60 times the largest vocabulary in use */
 #define TOKEN_BYTES_MAX 65535u
-#define CODES           (256u + 68u) /* code points that spell a byte are below this */
+#define CODES           RYZ_BYTE_CODES
 
 /* ggml's numbers of token types; the others are plain tokens to us. */
 #define GGML_NORMAL  1
@@ -102,8 +102,6 @@ static enum ryz_status index_plain(struct ryz_vocabulary *vocabulary, struct ryz
 uint32_t ryz_vocabulary_find_plain(const struct ryz_vocabulary *vocabulary, const char *first,
                                    size_t first_length, const char *second, size_t second_length)
 {
-    int16_t codes[CODES];
-    fill_codes(codes);
     char on_stack[512];
     size_t length = first_length + second_length;
     char *spelled = length <= sizeof on_stack / 2 ? on_stack : malloc(2 * length);
@@ -113,7 +111,7 @@ uint32_t ryz_vocabulary_find_plain(const struct ryz_vocabulary *vocabulary, cons
     char *bytes = spelled + length;
     uint32_t byte_count = 0, id = RYZ_TOKEN_NONE;
     struct ryz_gguf_text text = {spelled, length};
-    if (unspell(codes, text, bytes, &byte_count)) {
+    if (unspell(vocabulary->codes, text, bytes, &byte_count)) {
         id = vocabulary->by_bytes[find_slot(vocabulary, bytes, byte_count)];
     }
     if (spelled != on_stack) free(spelled);
@@ -179,8 +177,7 @@ static enum ryz_status read_tokens(struct ryz_vocabulary *vocabulary,
 {
     char *bytes = ryz_arena_alloc(&vocabulary->arena, texts->value_bytes);
     if (!bytes) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a vocabulary");
-    int16_t codes[CODES];
-    fill_codes(codes);
+    fill_codes(vocabulary->codes);
     uint64_t cursor = 0;
     for (uint32_t id = 0; id < vocabulary->count; id++) {
         uint64_t offset = texts->offset + cursor;
@@ -195,7 +192,7 @@ static enum ryz_status read_tokens(struct ryz_vocabulary *vocabulary,
         }
         if (token->kind != RYZ_TOKEN_PLAIN) {
             memcpy(bytes, text.data, text.length);
-        } else if (!unspell(codes, text, bytes, &token->length)) {
+        } else if (!unspell(vocabulary->codes, text, bytes, &token->length)) {
             return ryz_fail_at(error, RYZ_CORRUPT, offset,
                                "token %u holds a character that spells no byte", id);
         }

@@ -26,6 +26,8 @@ struct ryz_token {
     bool is_end;  /* ends a generation */
 };
 
+#define RYZ_BYTE_CODES (256u + 68u) /* code points that spell a byte are below this */
+
 struct ryz_vocabulary {
     struct ryz_arena arena; /* owns all below */
     uint32_t count;
@@ -33,8 +35,9 @@ struct ryz_vocabulary {
     uint32_t byte_ids[256];   /* token of a single byte, RYZ_TOKEN_NONE if there is none */
     uint32_t *special;        /* (special_count) ids of control and user tokens, longest first */
     uint32_t special_count;
-    bool special_first[256]; /* first bytes of the special ones: a cheap filter */
-    uint32_t *by_bytes;      /* open-addressed table of plain tokens, only while opening */
+    int16_t codes[RYZ_BYTE_CODES]; /* byte that a code point spells, -1 for none */
+    bool special_first[256];       /* first bytes of the special ones: a cheap filter */
+    uint32_t *by_bytes;            /* open-addressed table of plain tokens, only while opening */
     size_t by_bytes_mask;
 };
 
