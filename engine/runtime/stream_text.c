@@ -79,13 +79,13 @@ size_t ryz_stream_text_push(struct ryz_stream_text *text, const char *bytes, siz
 
 size_t ryz_stream_text_flush(struct ryz_stream_text *text, char *out)
 {
-    static const char replacement[] = "\xEF\xBF\xBD";
+    static const char replacement[3] = {'\xEF', '\xBF', '\xBD'}; /* U+FFFD */
     size_t whole = ryz_utf8_complete_prefix(text->held, text->held_length), size = whole;
     memcpy(out, text->held, whole);
     /* Up to three bytes give way to three. */
     if (whole < text->held_length) {
-        memcpy(out + whole, replacement, 3);
-        size += 3;
+        memcpy(out + whole, replacement, sizeof replacement);
+        size += sizeof replacement;
     }
     text->held_length = 0;
     return size;

@@ -394,10 +394,10 @@ struct ryz_flight *ryz_flights_launch(struct ryz_flights *flights, int64_t now_n
     return flight;
 }
 
-struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, const struct ryz_flight *flight)
+struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, struct ryz_flight *flight)
 {
     const struct ryz_request_row *row = &flight->row;
-    struct ryz_ask ask = {.flight = (void *)(uintptr_t)flight,
+    struct ryz_ask ask = {.flight = flight,
                           .number = row->id,
                           .tokens = flights->prompt,
                           .prompt_tokens = row->in_tok,

@@ -81,7 +81,7 @@ int64_t ryz_flights_due_ns(const struct ryz_flights *flights);
  * memory. */
 struct ryz_flight *ryz_flights_launch(struct ryz_flights *flights, int64_t now_ns);
 /* What a target is to be told of a flight; times of the ask are made absolute with t0. */
-struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, const struct ryz_flight *flight);
+struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, struct ryz_flight *flight);
 
 void ryz_flights_accepted(struct ryz_flights *flights, struct ryz_flight *flight, int64_t t_ns);
 /* `count` tokens arrived; ids may be NULL. True: the client disconnects now (its row is out, the

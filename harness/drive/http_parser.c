@@ -16,12 +16,22 @@
 #include <string.h>
 #include <strings.h>
 
-enum state { STATUS, HEADER, BODY, UNTIL_CLOSE, CHUNK_SIZE, CHUNK, CHUNK_END, TRAILER, DONE };
+enum state {
+    RYZ_IN_STATUS,
+    RYZ_IN_HEADER,
+    RYZ_IN_BODY,
+    RYZ_IN_UNTIL_CLOSE,
+    RYZ_IN_CHUNK_SIZE,
+    RYZ_IN_CHUNK,
+    RYZ_IN_CHUNK_END,
+    RYZ_IN_TRAILER,
+    RYZ_IN_DONE
+};
 
 void ryz_http_parser_init(struct ryz_http_parser *parser)
 {
     memset(parser, 0, sizeof *parser);
-    parser->state = STATUS;
+    parser->state = RYZ_IN_STATUS;
     parser->keep_alive = true;
 }
 
@@ -33,7 +43,7 @@ static enum ryz_status corrupt(struct ryz_http_parser *parser, const char *reaso
 
 static void finish(struct ryz_http_parser *parser)
 {
-    parser->state = DONE;
+    parser->state = RYZ_IN_DONE;
     parser->done = true;
 }
 
@@ -49,7 +59,7 @@ static enum ryz_status read_status(struct ryz_http_parser *parser)
     parser->status = (uint32_t)((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
     if (parser->status < 100) return corrupt(parser, "the answer has an impossible status");
     if (line[7] == '0') parser->keep_alive = false;
-    parser->state = HEADER;
+    parser->state = RYZ_IN_HEADER;
     return RYZ_OK;
 }
 
@@ -123,14 +133,14 @@ static void end_head(struct ryz_http_parser *parser)
     if (parser->status == 204 || parser->status == 304) {
         finish(parser);
     } else if (parser->chunked) {
-        parser->state = CHUNK_SIZE;
+        parser->state = RYZ_IN_CHUNK_SIZE;
     } else if (parser->has_length) {
-        parser->state = BODY;
+        parser->state = RYZ_IN_BODY;
         if (parser->remaining == 0) finish(parser);
     } else {
         parser->until_close = true;
         parser->keep_alive = false;
-        parser->state = UNTIL_CLOSE;
+        parser->state = RYZ_IN_UNTIL_CLOSE;
     }
 }
 
@@ -154,7 +164,7 @@ static enum ryz_status read_chunk_size(struct ryz_http_parser *parser)
     if (at == parser->line || (*at != '\0' && *at != ';' && *at != ' ' && *at != '\t'))
         return corrupt(parser, "a chunk has no size");
     parser->remaining = size;
-    parser->state = size > 0 ? CHUNK : TRAILER;
+    parser->state = size > 0 ? RYZ_IN_CHUNK : RYZ_IN_TRAILER;
     return RYZ_OK;
 }
 
@@ -162,26 +172,26 @@ static enum ryz_status take_line(struct ryz_http_parser *parser)
 {
     bool empty = parser->line_length == 0;
     switch ((enum state)parser->state) {
-    case STATUS:
+    case RYZ_IN_STATUS:
         return empty ? corrupt(parser, "the answer begins with an empty line")
                      : read_status(parser);
-    case HEADER:
+    case RYZ_IN_HEADER:
         if (!empty) return read_header(parser);
         end_head(parser);
         return RYZ_OK;
-    case CHUNK_SIZE:
+    case RYZ_IN_CHUNK_SIZE:
         return read_chunk_size(parser);
-    case CHUNK_END:
+    case RYZ_IN_CHUNK_END:
         if (!empty) return corrupt(parser, "a chunk is longer than its size says");
-        parser->state = CHUNK_SIZE;
+        parser->state = RYZ_IN_CHUNK_SIZE;
         return RYZ_OK;
-    case TRAILER:
+    case RYZ_IN_TRAILER:
         if (empty) finish(parser);
         return RYZ_OK;
-    case BODY:
-    case UNTIL_CLOSE:
-    case CHUNK:
-    case DONE:
+    case RYZ_IN_BODY:
+    case RYZ_IN_UNTIL_CLOSE:
+    case RYZ_IN_CHUNK:
+    case RYZ_IN_DONE:
         break;
     }
     ryz_assert_fail("a line inside a body", __FILE__, __LINE__);
@@ -190,7 +200,7 @@ static enum ryz_status take_line(struct ryz_http_parser *parser)
 /* Adds one byte to the line; its end is LF or CR LF. */
 static enum ryz_status add_to_line(struct ryz_http_parser *parser, char c)
 {
-    if (++parser->header_bytes > RYZ_HTTP_HEADERS_MAX && parser->state <= HEADER)
+    if (++parser->header_bytes > RYZ_HTTP_HEADERS_MAX && parser->state <= RYZ_IN_HEADER)
         return corrupt(parser, "the headers are too long");
     if (c == '\n') {
         if (parser->line_length > 0 && parser->line[parser->line_length - 1] == '\r')
@@ -208,7 +218,8 @@ static enum ryz_status add_to_line(struct ryz_http_parser *parser, char c)
 
 static bool in_body(const struct ryz_http_parser *parser)
 {
-    return parser->state == BODY || parser->state == CHUNK || parser->state == UNTIL_CLOSE;
+    return parser->state == RYZ_IN_BODY || parser->state == RYZ_IN_CHUNK ||
+           parser->state == RYZ_IN_UNTIL_CLOSE;
 }
 
 /* Passes on what belongs to the body; returns how many bytes. */
@@ -216,13 +227,13 @@ static size_t take_body(struct ryz_http_parser *parser, const char *bytes, size_
                         ryz_http_body_fn on_body, void *context)
 {
     size_t n = length;
-    if (parser->state != UNTIL_CLOSE) {
+    if (parser->state != RYZ_IN_UNTIL_CLOSE) {
         if (n > parser->remaining) n = (size_t)parser->remaining;
         parser->remaining -= n;
     }
     if (n > 0 && on_body != NULL) on_body(context, bytes, n);
-    if (parser->remaining == 0 && parser->state == BODY) finish(parser);
-    if (parser->remaining == 0 && parser->state == CHUNK) parser->state = CHUNK_END;
+    if (parser->remaining == 0 && parser->state == RYZ_IN_BODY) finish(parser);
+    if (parser->remaining == 0 && parser->state == RYZ_IN_CHUNK) parser->state = RYZ_IN_CHUNK_END;
     return n;
 }
 
@@ -244,7 +255,7 @@ enum ryz_status ryz_http_parser_feed(struct ryz_http_parser *parser, const char 
 
 enum ryz_status ryz_http_parser_eof(struct ryz_http_parser *parser)
 {
-    if (parser->state == UNTIL_CLOSE) finish(parser);
+    if (parser->state == RYZ_IN_UNTIL_CLOSE) finish(parser);
     if (!parser->done) return corrupt(parser, "the connection ended in the middle of the answer");
     return RYZ_OK;
 }

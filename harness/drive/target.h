@@ -38,11 +38,11 @@ enum ryz_answer_kind { RYZ_ANSWER_ACCEPTED, RYZ_ANSWER_TOKENS, RYZ_ANSWER_DONE }
 
 struct ryz_answer {
     void *flight;
+    int64_t t_ns; /* on the target's clock */
     enum ryz_answer_kind kind;
-    int64_t t_ns;         /* on the target's clock */
     uint32_t token_count; /* TOKENS */
-    bool ids_known;       /* TOKENS: ids are the server's; else a chunk counted as one token */
     uint32_t ids[RYZ_ANSWER_IDS_MAX];
+    bool ids_known;                 /* TOKENS: ids are the server's; else a chunk counted as one */
     enum ryz_request_status status; /* DONE */
     uint32_t prompt_tokens;         /* DONE: as the server counted; 0: it did not say */
     uint32_t output_tokens;         /* DONE: likewise */

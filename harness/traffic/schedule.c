@@ -23,7 +23,7 @@
 /* Lengths of a closed traffic without a count that enter the checksum. */
 #define ENDLESS_CHECKED 4096u
 
-enum purpose { PURPOSE_GAP = 1, PURPOSE_PROMPT, PURPOSE_OUTPUT };
+enum purpose { RYZ_PURPOSE_GAP = 1, RYZ_PURPOSE_PROMPT, RYZ_PURPOSE_OUTPUT };
 
 struct builder {
     struct ryz_schedule *schedule;
@@ -56,8 +56,8 @@ static struct ryz_arrival draw(const struct ryz_schedule *schedule, uint32_t tra
     const struct ryz_traffic_plan *plan = &schedule->options.traffic[traffic];
     struct ryz_arrival arrival = {
         .intended_ns = intended_ns, .number = number, .traffic = (uint16_t)traffic};
-    uint64_t prompt = bits_of(schedule, PURPOSE_PROMPT, traffic, number);
-    uint64_t output = bits_of(schedule, PURPOSE_OUTPUT, traffic, number);
+    uint64_t prompt = bits_of(schedule, RYZ_PURPOSE_PROMPT, traffic, number);
+    uint64_t output = bits_of(schedule, RYZ_PURPOSE_OUTPUT, traffic, number);
     arrival.prompt_tokens = ryz_lengths_draw(&plan->prompt, prompt);
     arrival.output_tokens = ryz_lengths_draw(&plan->output, output);
     return arrival;
@@ -106,7 +106,7 @@ static enum ryz_status add_drawn(struct builder *builder, uint32_t traffic)
             t_s = (double)n / plan->rate_per_s;
         } else {
             /* 1 - u is in (0, 1]: the logarithm is finite. */
-            double unit = ryz_u64_to_unit(bits_of(schedule, PURPOSE_GAP, traffic, n));
+            double unit = ryz_u64_to_unit(bits_of(schedule, RYZ_PURPOSE_GAP, traffic, n));
             t_s -= ryz_portable_log(1.0 - unit) / plan->rate_per_s;
         }
         double t_ns = t_s * (double)RYZ_NS_PER_S;

@@ -185,7 +185,7 @@ static enum ryz_status read_line(struct reader *reader, FILE *file, char *line, 
 
 static enum ryz_status read_all(struct reader *reader, FILE *file, enum ryz_trace_format format)
 {
-    char *line = malloc(LINE_MAX_BYTES);
+    char *line = calloc(1, LINE_MAX_BYTES);
     if (line == NULL) return ryz_fail(reader->error, RYZ_NO_MEMORY, "no memory for a line");
     enum ryz_status status = RYZ_OK;
     for (bool more = true; status == RYZ_OK;) {
