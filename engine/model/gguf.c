@@ -9,6 +9,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "engine/base/utf8.h"
 #include "engine/model/gguf_internal.h"
 
 #include <errno.h>
@@ -31,6 +32,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read in the h
 #define ALIGNMENT_DEFAULT 32u
 #define ALIGNMENT_MIN     8u /* the format wants a multiple of 8; F32 rows need 4 */
 #define ALIGNMENT_MAX     (1u << 20)
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14; absent from older headers */
+#endif
 
 struct ryz_gguf {
     const unsigned char *base;
@@ -79,7 +84,7 @@ static enum ryz_status read_text(struct ryz_gguf *gguf, struct ryz_gguf_text *te
     return RYZ_OK;
 }
 
-/* A key or a tensor's name: not empty, bounded, without control characters (they go into logs). */
+/* A key or a tensor's name: not empty, bounded, fit to be shown (they go into logs). */
 static enum ryz_status read_name(struct ryz_gguf *gguf, struct ryz_gguf_text *name,
                                  size_t length_max, const char *what, struct ryz_error *error)
 {
@@ -90,13 +95,15 @@ static enum ryz_status read_name(struct ryz_gguf *gguf, struct ryz_gguf_text *na
         return ryz_fail_at(error, RYZ_CORRUPT, start, "%s of %zu bytes; 1 to %zu are allowed", what,
                            name->length, length_max);
     }
-    for (size_t i = 0; i < name->length; i++) {
+    size_t bad = ryz_utf8_valid_bytes(name->data, name->length);
+    for (size_t i = 0; i < bad; i++) {
         unsigned char byte = (unsigned char)name->data[i];
-        if (byte >= 0x20 && byte != 0x7f) continue;
-        return ryz_fail_at(error, RYZ_CORRUPT, start, "%s holds the control character 0x%02x", what,
-                           byte);
+        if (byte < 0x20 || byte == 0x7f) bad = i;
     }
-    return RYZ_OK;
+    if (bad == name->length) return RYZ_OK;
+    return ryz_fail_at(error, RYZ_CORRUPT, start + sizeof(uint64_t) + bad,
+                       "%s holds the byte 0x%02x, a control character or broken UTF-8", what,
+                       (unsigned char)name->data[bad]);
 }
 
 /* ---- metadata ---- */
@@ -499,6 +506,12 @@ enum ryz_status ryz_gguf_open(const char *path, struct ryz_gguf **out, struct ry
     }
     (*out)->mapping = mapping;
     return RYZ_OK;
+}
+
+void ryz_gguf_touch(const struct ryz_gguf *gguf)
+{
+    /* EINVAL: a kernel before 5.14, where the pages come when they are used. */
+    if (gguf->mapping) (void)madvise(gguf->mapping, gguf->size, MADV_POPULATE_READ);
 }
 
 void ryz_gguf_close(struct ryz_gguf *gguf)

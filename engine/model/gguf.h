@@ -74,6 +74,8 @@ RYZ_MUST_USE enum ryz_status ryz_gguf_open_memory(const void *data, size_t size,
                                                   struct ryz_gguf **out, struct ryz_error *error);
 /* NULL is allowed. */
 void ryz_gguf_close(struct ryz_gguf *gguf);
+/* Reads the whole file in, so that its pages are there when a request comes. */
+void ryz_gguf_touch(const struct ryz_gguf *gguf);
 
 uint64_t ryz_gguf_file_bytes(const struct ryz_gguf *gguf);
 size_t ryz_gguf_entry_count(const struct ryz_gguf *gguf);
@@ -106,7 +108,7 @@ int64_t ryz_gguf_integer(const struct ryz_gguf_entry *entry, uint64_t i);
 double ryz_gguf_number(const struct ryz_gguf_entry *entry, uint64_t i);
 
 /* Writes an entry's value for a person, e.g. `[49152] "a" "b" ...`; always NUL-terminated, control
- * characters escaped, cut to capacity (>= 1). */
+ * characters and broken UTF-8 escaped, cut to capacity (>= 1) between characters. */
 void ryz_gguf_format(const struct ryz_gguf_entry *entry, char *text, size_t capacity);
 /* "u32", "string", ...; "?" for a number that is no kind. */
 const char *ryz_gguf_kind_name(enum ryz_gguf_kind kind);

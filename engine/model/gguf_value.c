@@ -7,6 +7,7 @@
  */
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "engine/base/utf8.h"
 #include "engine/model/gguf_internal.h"
 
 #include <inttypes.h>
@@ -246,20 +247,37 @@ static void put(struct printer *printer, const char *piece)
     printer->text[printer->length] = '\0';
 }
 
+/* Writes one character as it is, or escaped where a terminal or a log could stumble over it;
+ * returns its length in `text`. */
+static size_t put_character(struct printer *printer, const char *text, size_t length)
+{
+    unsigned char byte = (unsigned char)text[0];
+    char piece[8];
+    size_t bytes = ryz_utf8_char_bytes(text, length);
+    bool control = byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (unsigned char)text[1] < 0xa0);
+    if (byte == '\n') {
+        put(printer, "\\n");
+    } else if (byte == '"' || byte == '\\') {
+        (void)snprintf(piece, sizeof piece, "\\%c", byte);
+        put(printer, piece);
+    } else if (bytes == 0 || control) {
+        (void)snprintf(piece, sizeof piece, "\\x%02x", byte);
+        put(printer, piece);
+        return 1;
+    } else if (printer->capacity - printer->length > bytes) {
+        (void)snprintf(piece, sizeof piece, "%.*s", (int)bytes, text);
+        put(printer, piece);
+    } else {
+        printer->capacity = printer->length + 1; /* no room for all of it: full */
+    }
+    return bytes;
+}
+
 static void put_text(struct printer *printer, struct ryz_gguf_text text)
 {
     put(printer, "\"");
-    for (size_t i = 0; i < text.length && printer->length + 1 < printer->capacity; i++) {
-        unsigned char byte = (unsigned char)text.data[i];
-        char piece[8] = {(char)byte, '\0'};
-        if (byte == '\n') {
-            (void)strcpy(piece, "\\n");
-        } else if (byte < 0x20 || byte == 0x7f) {
-            (void)snprintf(piece, sizeof piece, "\\x%02x", byte);
-        } else if (byte == '"' || byte == '\\') {
-            (void)snprintf(piece, sizeof piece, "\\%c", byte);
-        }
-        put(printer, piece);
+    for (size_t i = 0; i < text.length && printer->length + 1 < printer->capacity;) {
+        i += put_character(printer, text.data + i, text.length - i);
     }
     put(printer, "\"");
 }

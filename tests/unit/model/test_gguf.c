@@ -6,6 +6,7 @@
 #include "engine/model/gguf.h"
 
 #include "engine/base/size.h"
+#include "engine/base/utf8.h"
 #include "tests/unit/model/support.h"
 
 #include <criterion/criterion.h>
@@ -120,6 +121,7 @@ Test(gguf, walks_lists_and_shows_values)
     builder_i32s(&builder, "many", many, 20);
     builder_bool(&builder, "flag", true);
     builder_f32(&builder, "number", 1.5F);
+    builder_text(&builder, "odd", "é\xff語\xc2\x9b");
     struct bytes file = builder_finish(&builder);
     struct ryz_gguf *gguf = opened(&file);
     const struct ryz_gguf_entry *entry = ryz_gguf_find(gguf, "texts");
@@ -138,6 +140,13 @@ Test(gguf, walks_lists_and_shows_values)
     cr_assert_str_eq(shown, "true");
     ryz_gguf_format(ryz_gguf_find(gguf, "number"), shown, sizeof shown);
     cr_assert_str_eq(shown, "1.5");
+    ryz_gguf_format(ryz_gguf_find(gguf, "odd"), shown, sizeof shown);
+    cr_assert_str_eq(shown, "\"é\\xff語\\xc2\\x9b\"");
+    for (size_t capacity = 1; capacity < 16; capacity++) { /* never half a character */
+        ryz_gguf_format(ryz_gguf_find(gguf, "odd"), shown, capacity);
+        cr_assert_lt(strlen(shown), capacity);
+        cr_assert_eq(ryz_utf8_valid_bytes(shown, strlen(shown)), strlen(shown));
+    }
     for (size_t capacity = 1; capacity < 12; capacity++) {
         memset(shown, 'x', sizeof shown);
         ryz_gguf_format(entry, shown, capacity);
@@ -262,7 +271,8 @@ Test(gguf, refuses_bad_keys)
     for (size_t i = 0; i < RYZ_COUNT_OF(lengths); i++) {
         refused(patched(24, &lengths[i], 8), RYZ_CORRUPT, "key");
     }
-    refused(patched(32, "\x1b", 1), RYZ_CORRUPT, "control");
+    refused(patched(32, "\x1b", 1), RYZ_CORRUPT, "0x1b");
+    refused(patched(33, "\xc3", 1), RYZ_CORRUPT, "0xc3");
     uint32_t kind = 13;
     refused(patched(35, &kind, 4), RYZ_CORRUPT, "13");
 }

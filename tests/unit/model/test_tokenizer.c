@@ -527,6 +527,37 @@ Test(tokenizer, leaves_out_bytes_that_the_vocabulary_cannot_spell)
     close_all(&opened);
 }
 
+Test(tokenizer, finds_the_longest_special_token_and_user_defined_ones_always)
+{
+    struct gguf_builder builder;
+    builder_init(&builder);
+    static const char *const tokens[] = {"a", "b", "<x>", "<x>a", "[u]"}, *const merges[] = {"a b"};
+    static const int32_t types[] = {1, 1, 3, 3, 4};
+    builder_text(&builder, "tokenizer.ggml.model", "gpt2");
+    builder_text(&builder, "tokenizer.ggml.pre", "gpt-2");
+    builder_texts(&builder, "tokenizer.ggml.tokens", tokens, 5);
+    builder_i32s(&builder, "tokenizer.ggml.token_type", types, 5);
+    builder_texts(&builder, "tokenizer.ggml.merges", merges, 0);
+    struct opened opened = {.file = builder_finish(&builder)};
+    cr_assert_eq(ryz_gguf_open_memory(opened.file.data, opened.file.size, &opened.gguf, NULL),
+                 RYZ_OK);
+    cr_assert_eq(ryz_tokenizer_open(opened.gguf, &opened.tokenizer, NULL), RYZ_OK);
+    uint32_t ids[16];
+    static const char text[] = "b<x>a<x>b[u]";
+    static const uint32_t parsed[] = {1, 3, 2, 1, 4}, plain[] = {1, 0, 1, 4};
+    size_t count = 0;
+    cr_assert_eq(ryz_tokenizer_encode(opened.tokenizer, text, strlen(text), true, ids, 16, &count),
+                 RYZ_OK);
+    cr_assert_eq(count, RYZ_COUNT_OF(parsed));
+    cr_assert_eq(memcmp(ids, parsed, sizeof parsed), 0);
+    cr_assert_eq(encode(&opened, text, strlen(text), ids), RYZ_COUNT_OF(plain));
+    cr_assert_eq(memcmp(ids, plain, sizeof plain), 0);
+    size_t length;
+    cr_assert_eq(strncmp(ryz_tokenizer_bytes(opened.tokenizer, 4, &length), "[u]", 3), 0);
+    cr_assert_eq(length, 3);
+    close_all(&opened);
+}
+
 /* ---- streams ---- */
 
 Test(utf8, a_stream_is_cut_only_at_character_borders)
