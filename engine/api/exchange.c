@@ -9,6 +9,8 @@
 #include "engine/api/generation.h"
 #include "engine/api/routes.h"
 #include "engine/base/atomic.h"
+#include "engine/obs/log.h"
+#include "engine/obs/metrics.h"
 
 #include <inttypes.h>
 #include <stdio.h>

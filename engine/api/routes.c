@@ -9,6 +9,7 @@
 #include "engine/api/generation.h"
 #include "engine/base/atomic.h"
 #include "engine/base/size.h"
+#include "engine/obs/metrics.h"
 
 #include <string.h>
 

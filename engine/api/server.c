@@ -15,6 +15,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 #include "engine/base/hash.h"
+#include "engine/obs/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>

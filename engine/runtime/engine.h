@@ -15,13 +15,13 @@
 #include "engine/base/status.h"
 #include "engine/model/model.h"
 #include "engine/model/sampler.h"
-#include "engine/obs/log.h"
-#include "engine/obs/metrics.h"
 #include "engine/obs/trace.h"
 #include "engine/runtime/limits.h"
 #include "engine/sched/core.h"
 
-struct ryz_engine; /* opaque */
+struct ryz_engine;  /* opaque */
+struct ryz_logger;  /* engine/obs/log.h */
+struct ryz_metrics; /* engine/obs/metrics.h */
 
 /* One executed step, for the results. */
 struct ryz_step_record {

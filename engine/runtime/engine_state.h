@@ -11,6 +11,8 @@
 #include "engine/backend/backend.h"
 #include "engine/base/ring.h"
 #include "engine/memory/kv_store.h"
+#include "engine/obs/log.h"
+#include "engine/obs/metrics.h"
 #include "engine/runtime/job_table.h"
 
 /* One sequence of the step whose logits were asked for. */

@@ -113,7 +113,8 @@ static bool answer(const struct client *client, uint32_t tokens)
 {
     struct fake_server *server = client->server;
     char body[256], byte;
-    switch (server->manners) {
+    uint32_t manners = server->manners;
+    switch (manners) {
     case FAKE_400:
         answer_plain(client, "400 Bad Request", "{\"error\":{\"message\":\"no\"}}");
         return true;

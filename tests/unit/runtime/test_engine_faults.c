@@ -3,6 +3,7 @@
  * metrics tell what happened.
  * Method: fault plans that are always on, so that no test depends on how fast the machine is.
  */
+#include "engine/obs/metrics.h"
 #include "tests/unit/runtime/engine_fixture.h"
 
 #include <criterion/criterion.h>
