@@ -19,7 +19,7 @@ enum ryz_exit {
     X(serve, "serve", "serve a model over an OpenAI-compatible HTTP interface")                    \
     X(generate, "generate", "continue one prompt on the terminal")                                 \
     X(inspect, "inspect", "show what is in a model file")                                          \
-    X(results, "results", "recover, export or print results files")                                \
+    X(results, "results", "list, recover, compare or plot results files")                          \
     X(replay, "replay", "replay a recorded run's scheduler events; the decisions must be equal")   \
     X(dod, "dod", "measure the Definition of Done and print its table")                            \
     X(explain, "explain", "say what a metric means and how it is computed")                        \

@@ -7,6 +7,8 @@
 #include "engine/api/server.h"
 #include "engine/base/atomic.h"
 #include "engine/base/thread_pool.h"
+#include "engine/obs/log.h"
+#include "engine/obs/metrics.h"
 #include "engine/obs/otlp.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
@@ -160,9 +162,10 @@ static enum ryz_status open_all(struct serve *serve, const struct serve_options 
 /* The observers use `control` and `otlp`, so the engine goes before them. */
 static void close_all(struct serve *serve, int64_t drain_until_ns)
 {
+    struct ryz_control *control = ryz_load_acquire(&serve->control);
+    if (control != NULL) ryz_control_stop(control); /* it talks to server and engine */
     if (serve->server != NULL) ryz_server_close(serve->server, drain_until_ns);
     ryz_engine_close(serve->engine);
-    struct ryz_control *control = ryz_load_acquire(&serve->control);
     if (control != NULL) ryz_control_close(control);
     if (serve->otlp != NULL) {
         ryz_otlp_close(serve->otlp, ryz_clock_now_ns(serve->monotonic) + EXPORT_TIME_NS, NULL);

@@ -71,7 +71,10 @@ static void compare_with_base(const struct scorer *scorer, uint32_t position, co
     }
     row->kl = kl;
     row->top1 = top == base_top;
-    row->base_logprob = (double)base[scorer->tokens[scorer->start + position]] - base_norm;
+    /* Both sides in double, so that equal models differ by nothing. */
+    uint32_t token = scorer->tokens[scorer->start + position];
+    row->logprob = (double)logits[token] - norm;
+    row->base_logprob = (double)base[token] - base_norm;
 }
 
 static void keep_row(void *context, uint32_t position, float logprob, const float *logits)
