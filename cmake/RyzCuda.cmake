@@ -20,8 +20,8 @@ macro(ryz_cuda_enable)
   if(NOT RYZ_NVCC)
     ryz_cuda_absent("no CUDA compiler (nvcc) was found")
   else()
-    if(NOT CMAKE_CUDA_COMPILER)
-      set(CMAKE_CUDA_COMPILER ${RYZ_NVCC})
+    if(NOT DEFINED ENV{CUDACXX})
+      set(ENV{CUDACXX} ${RYZ_NVCC}) # not CMAKE_CUDA_COMPILER: the check below would be skipped
     endif()
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
       # Turing to Hopper, with PTX of the last for what comes after; CUDA 13 knows nothing older.
