@@ -90,10 +90,10 @@ static enum ryz_status open_compute(struct ryz_engine *engine,
 static enum ryz_status open_core(struct ryz_engine *engine,
                                  const struct ryz_engine_options *options, struct ryz_error *error)
 {
-    const struct ryz_sched_policy *policy = ryz_sched_policy_find(options->policy);
+    const char *name = options->policy != NULL ? options->policy : ryz_sched_policy_name(0);
+    const struct ryz_sched_policy *policy = ryz_sched_policy_find(name);
     if (policy == NULL)
-        return ryz_fail(error, RYZ_INVALID, "no scheduling policy is called \"%.40s\"",
-                        options->policy);
+        return ryz_fail(error, RYZ_INVALID, "no scheduling policy is called \"%.40s\"", name);
     engine->config.policy = policy->name; /* static, where the options' may go away */
     engine->config.seed = options->seed;
     if (options->observer.event != NULL) {

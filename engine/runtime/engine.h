@@ -49,8 +49,8 @@ struct ryz_engine_options {
     const char *quant;   /* see ryz_model_options */
     const char *backend; /* "cpu" */
     const char *isa;
-    uint32_t threads; /* of the forward pass, >= 1 */
-    const char *policy;
+    uint32_t threads;   /* of the forward pass, >= 1 */
+    const char *policy; /* NULL: the first one */
     /* kv_blocks is computed from kv_bytes; context_tokens_max 0: the model's, kv_block_tokens 0:
      * 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;

@@ -59,7 +59,8 @@ struct ryz_drive_options {
 
 struct ryz_drive_summary {
     struct ryz_drive_progress last;
-    int64_t lag_p50_ns, lag_p99_ns, lag_max_ns; /* of the whole drive, open traffic only */
+    int64_t lag_p50_ns, lag_p99_ns, lag_max_ns; /* of the whole drive; closed traffic counts
+                                                   from the answer that let it go on */
     int64_t end_ns;                             /* since t0: the last request ended */
     uint64_t clipped;                           /* requests cut to fit the context */
     uint64_t unreturned; /* timed out, and the target has not let go of them 10 s later */

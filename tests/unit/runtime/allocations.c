@@ -1,0 +1,138 @@
+/*
+ * allocations.c - goal: after open, an engine allocates nothing, neither per token nor per request.
+ * Method: a plain program with its own malloc, which counts while requests of every kind go through
+ * a live engine; one round before it warms up what the C library keeps for a thread.
+ */
+#include "engine/base/atomic.h"
+#include "engine/runtime/engine.h"
+#include "harness/drive/real_clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REQUESTS 12u
+#define SKIPPED  77
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+static _Atomic uint64_t allocations;
+
+#ifndef SANITIZED
+/* glibc's own entry points; a sanitizer brings its own malloc, and nothing is counted then. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+    (void)ryz_add_relaxed(&allocations, 1);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    (void)ryz_add_relaxed(&allocations, 1);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+    (void)ryz_add_relaxed(&allocations, 1);
+    return __libc_realloc(old, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    (void)ryz_add_relaxed(&allocations, 1);
+    return __libc_memalign(alignment, size);
+}
+#endif
+
+static _Atomic uint32_t ended, tokens;
+
+static void on_event(void *context, const struct ryz_stream_event *event)
+{
+    (void)context;
+    (void)ryz_add_acq_rel(event->done ? &ended : &tokens, 1);
+}
+
+/* Submits requests with text, stop strings, log-probabilities and a cancel, and awaits their end.
+ */
+static void run_round(struct ryz_engine *engine)
+{
+    static uint32_t prompt[100];
+    for (uint32_t i = 0; i < 100; i++) prompt[i] = i + 10;
+    ryz_store_release(&ended, 0);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const struct ryz_generate request = {
+            .tokens = prompt,
+            .token_count = 20 + 5 * i,
+            .max_tokens = 30,
+            .sampling = {.temperature = i % 2 == 0 ? 0.0f : 0.8f, .top_p = 0.9f, .top_k = 40},
+            .ignore_eos = true,
+            .wants_text = true,
+            .top_logprobs = i % 3 == 0 ? 5 : 0,
+            .stops = {"\n\n\n"},
+            .stop_count = 1,
+            .deadline_ns = RYZ_TIME_NEVER,
+            .arrived_ns = RYZ_TIME_NONE,
+            .on_event = on_event,
+        };
+        uint64_t id = 0;
+        if (ryz_engine_submit(engine, &request, &id, NULL) != RYZ_OK) abort();
+        if (i % 4 == 3) ryz_engine_cancel(engine, id);
+    }
+    while (ryz_load_acquire(&ended) < REQUESTS) (void)usleep(1000);
+    while (ryz_engine_active(engine) > 0) (void)usleep(1000);
+}
+
+int main(void)
+{
+    const char *path = getenv("RYZ_TEST_MODEL");
+    if (path == NULL || path[0] == '\0') path = RYZ_SOURCE_DIR "/models/ryz-tiny.gguf";
+    if (access(path, R_OK) != 0) {
+        (void)fprintf(stderr, "skipped: no test model at %s; set RYZ_TEST_MODEL\n", path);
+        return SKIPPED;
+    }
+    const struct ryz_engine_options options = {.model_path = path,
+                                               .threads = 2,
+                                               .limits = {.batch_requests_max = 4,
+                                                          .batch_tokens_max = 64,
+                                                          .prefill_chunk_max = 32,
+                                                          .queue_requests_max = 20,
+                                                          .step_ns_max = RYZ_TIME_NEVER},
+                                               .kv_bytes = UINT64_C(1) << 20,
+                                               .clock = ryz_real_clock_monotonic()};
+    struct ryz_engine *engine = NULL;
+    struct ryz_error error = {.text = ""};
+    if (ryz_engine_open(&options, &engine, &error) != RYZ_OK) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        return 1;
+    }
+    uint64_t opened = ryz_load_relaxed(&allocations);
+    run_round(engine);
+    uint64_t before = ryz_load_relaxed(&allocations);
+    uint32_t tokens_before = ryz_load_acquire(&tokens);
+    run_round(engine);
+    uint64_t during = ryz_load_relaxed(&allocations) - before;
+    uint32_t made = ryz_load_acquire(&tokens) - tokens_before;
+    (void)fprintf(stderr, "%llu allocations to open, %llu in a round of %u requests, %u tokens\n",
+                  (unsigned long long)opened, (unsigned long long)during, REQUESTS, made);
+    ryz_engine_close(engine);
+    if (made < 100) return 1; /* the round did nothing worth counting */
+#ifndef SANITIZED
+    if (opened == 0) return 1; /* the counter does not count */
+#endif
+    return during == 0 ? 0 : 1;
+}
