@@ -16,9 +16,11 @@
 #include "harness/record/live.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -155,13 +157,14 @@ static bool write_counts(hid_t dataset, const uint64_t counts[RYZ_TABLE_LIVE_COU
            H5Dflush(dataset) >= 0;
 }
 
-/* Data first, counts second, acknowledgement last. */
+/* Data first, counts second, acknowledgement last. After a failure nothing more is acknowledged:
+ * the library may have thrown the rows away and report the next flush as good. */
 static void flush(struct ryz_recorder *recorder)
 {
     uint64_t counts[RYZ_TABLE_LIVE_COUNT], dropped[RYZ_TABLE_LIVE_COUNT];
     bool dirty = false, ok = true;
     for (int t = 0; t < RYZ_TABLE_LIVE_COUNT; t++) append_staged(recorder, &recorder->stages[t]);
-    for (int t = 0; t < RYZ_TABLE_LIVE_COUNT; t++) {
+    for (int t = 0; t < RYZ_TABLE_LIVE_COUNT && recorder->status == RYZ_OK; t++) {
         struct stage *stage = &recorder->stages[t];
         if (stage->dirty) ok = ok && H5Dflush(stage->dataset) >= 0;
         dirty |= stage->dirty;
@@ -169,11 +172,12 @@ static void flush(struct ryz_recorder *recorder)
         counts[t] = stage->written;
         dropped[t] = ryz_load_relaxed(&recorder->dropped[t]);
     }
-    if (!dirty && recorder->status == RYZ_OK) return;
+    if (!dirty || recorder->status != RYZ_OK) return;
     ok = ok && write_counts(recorder->dropped_set, dropped);
     ok = ok && write_counts(recorder->acked_set, counts);
-    if (!ok && recorder->status == RYZ_OK)
-        recorder->status = ryz_h5_fail(&recorder->error, RYZ_IO, "cannot flush the live file");
+    if (!ok)
+        recorder->status =
+            ryz_h5_fail(&recorder->error, RYZ_IO, "cannot flush the live file; is the disk full?");
     for (int t = 0; ok && t < RYZ_TABLE_LIVE_COUNT; t++)
         ryz_store_release(&recorder->acked[t], counts[t]);
 }
@@ -379,6 +383,17 @@ enum ryz_status ryz_recorder_open(const struct ryz_recorder_options *options,
     return RYZ_OK;
 }
 
+/* After a failed write HDF5's close would mark the file as whole with an end it never reached, and
+ * no reader could open it. Its descriptor is pointed at memory first, which leaves the file as a
+ * killed process would: readable up to the acknowledged rows. */
+static void protect_file(const struct ryz_recorder *recorder)
+{
+    int memory = memfd_create("ryz-live", MFD_CLOEXEC);
+    if (memory < 0) return;
+    if (recorder->fd >= 0 && dup2(memory, recorder->fd) < 0) errno = 0;
+    close(memory);
+}
+
 enum ryz_status ryz_recorder_close(struct ryz_recorder *recorder, struct ryz_error *error)
 {
     const uint8_t one = 1;
@@ -389,8 +404,10 @@ enum ryz_status ryz_recorder_close(struct ryz_recorder *recorder, struct ryz_err
     if (recorder->status == RYZ_OK &&
         H5Dwrite(recorder->closed_set, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, &one) < 0)
         recorder->status = ryz_h5_fail(&recorder->error, RYZ_IO, "cannot complete the live file");
-    if (H5Fflush(recorder->file, H5F_SCOPE_LOCAL) < 0) H5Eclear2(H5E_DEFAULT);
+    if (recorder->status == RYZ_OK && H5Fflush(recorder->file, H5F_SCOPE_LOCAL) < 0)
+        recorder->status = ryz_h5_fail(&recorder->error, RYZ_IO, "cannot flush the live file");
     sync_file(recorder);
+    if (recorder->status != RYZ_OK) protect_file(recorder);
     close_file(recorder);
     enum ryz_status status = recorder->status;
     if (status != RYZ_OK) {

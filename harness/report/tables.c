@@ -64,22 +64,41 @@ static void print_distributions(FILE *out, const struct ryz_summary_row *rows, s
         }
 }
 
+/* The part of a metric after a traffic's name; NULL if it belongs to the whole run. */
+static const char *after_traffic(const struct ryz_run_info *info, const char *metric)
+{
+    for (uint32_t t = 0; t < info->phase_count; t++) {
+        size_t length = strlen(info->phases[t]);
+        enum ryz_quantity quantity;
+        /* "batch" is also a quantity, so "batch.tokens" must not pass for a traffic's. */
+        if (strncmp(metric, info->phases[t], length) == 0 && metric[length] == '.' &&
+            !ryz_quantity_find(metric, &quantity))
+            return metric + length + 1;
+    }
+    return NULL;
+}
+
 /* Counts and shares that are 0 say nothing, except where 0 is the news. */
-static bool worth_showing(const struct ryz_summary_row *row)
+static bool worth_showing(const struct ryz_run_info *info, const struct ryz_summary_row *row)
 {
     static const char *const always[] = {"errors", "lost", "goodput.ratio", "trace.coverage"};
     if (strcmp(row->stat, "value") != 0) return false;
+    const char *own = after_traffic(info, row->metric);
+    if (own != NULL)
+        return strcmp(own, "errors") == 0 || strcmp(own, "goodput.ratio") == 0 ||
+               strcmp(own, "throughput.out_tok") == 0;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
         if (strcmp(row->metric, always[i]) == 0) return true;
     return row->value != 0;
 }
 
-static void print_numbers(FILE *out, const struct ryz_summary_row *rows, size_t count)
+static void print_numbers(FILE *out, const struct ryz_summary_row *rows, size_t count,
+                          const struct ryz_run_info *info)
 {
     size_t column = 0;
     for (size_t i = 0; i < count; i++) {
         char text[32];
-        if (!worth_showing(&rows[i])) continue;
+        if (!worth_showing(info, &rows[i])) continue;
         ryz_report_format(rows[i].value, rows[i].unit, text, sizeof text);
         fprintf(out, "  %-34s %10s%s", rows[i].metric, text, ++column % 2 == 0 ? "\n" : "  ");
     }
@@ -100,7 +119,7 @@ void ryz_report_print_run(FILE *out, const struct ryz_run_data *data)
     }
     print_distributions(out, rows, count, info);
     fputc('\n', out);
-    print_numbers(out, rows, count);
+    print_numbers(out, rows, count, info);
 }
 
 /* ---- targets ---- */
