@@ -50,6 +50,19 @@ static double predict(const double c[TERMS], const struct ryz_batch_shape *shape
     return sum;
 }
 
+/* Relative residuals favour the typical step; a machine that is now and then interrupted spends
+ * more time than that. One factor makes the fitted steps last as long in sum as the recorded. */
+static void conserve_time(const struct ryz_cost_sample *samples, const size_t *order, size_t count,
+                          double c[TERMS])
+{
+    double predicted = 0.0, real = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        predicted += predict(c, &samples[order[i]].shape);
+        real += (double)samples[order[i]].duration_ns;
+    }
+    for (int k = 0; predicted > 0.0 && k < TERMS; k++) c[k] *= real / predicted;
+}
+
 /* Least squares of relative residuals over samples[order[0 .. count)]. */
 static void fit(const struct ryz_cost_sample *samples, const size_t *order, size_t count,
                 double c[TERMS])
@@ -70,6 +83,7 @@ static void fit(const struct ryz_cost_sample *samples, const size_t *order, size
     }
     ryz_normal_equations_solve(&equations, c);
     for (int k = 0; k < TERMS; k++) c[k] = scale[k] > 0.0 ? c[k] / scale[k] : 0.0;
+    conserve_time(samples, order, count, c);
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -4,7 +4,8 @@
  *   ns = c[0] + c[1] * prefill_tokens + c[2] * decode_requests + c[3] * context_tokens,  c >= 0
  *
  * Least squares on relative residuals (so that short steps count too), coefficients clipped at 0 by
- * active set. The error is measured on held-out steps, never on those it was fitted to.
+ * active set; then one factor makes their sum over the fitted steps what was recorded. The error is
+ * measured on held-out steps, never on those it was fitted to.
  */
 #ifndef RYZ_SIMULATORS_COST_MODEL_H
 #define RYZ_SIMULATORS_COST_MODEL_H

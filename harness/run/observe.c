@@ -10,6 +10,12 @@
 
 #define FAILURES_TOLD_MAX 5u /* on the terminal; the results hold all */
 
+/* On a terminal a message replaces the progress line. */
+static const char *line_start(void)
+{
+    return isatty(STDERR_FILENO) ? "\r\033[K" : "";
+}
+
 static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *stats)
 {
     row->running = stats->running;
@@ -118,7 +124,7 @@ static void on_failure(void *context, uint64_t request, int64_t t_ns,
     struct ryz_observer *observer = context;
     if (!observer->progress || observer->failures_told >= FAILURES_TOLD_MAX) return;
     observer->failures_told++;
-    (void)fprintf(stderr, "\r\033[K  %.1f s: request %llu: %s%s%s%s\n", (double)t_ns / 1e9,
+    (void)fprintf(stderr, "%s  %.1f s: request %llu: %s%s%s%s\n", line_start(), (double)t_ns / 1e9,
                   (unsigned long long)request, ryz_request_status_name(status),
                   reason != NULL ? ": " : "", reason != NULL ? reason : "",
                   observer->failures_told == FAILURES_TOLD_MAX ? " (further ones are only recorded)"
@@ -162,8 +168,8 @@ void ryz_observer_on_chaos(void *context, int64_t t_ns, enum ryz_chaos_event_kin
     if (!observer->progress) return;
     static const char *const words[] = {
         "fault on:", "fault off:", "server killed:", "server is back:", "trouble:"};
-    (void)fprintf(stderr, "\r\033[K  %.1f s: %s %s\n", (double)(t_ns - observer->t0_ns) / 1e9,
-                  words[kind], note);
+    (void)fprintf(stderr, "%s  %.1f s: %s %s\n", line_start(),
+                  (double)(t_ns - observer->t0_ns) / 1e9, words[kind], note);
 }
 
 struct ryz_engine_observer ryz_observer_of_engine(struct ryz_observer *observer)
