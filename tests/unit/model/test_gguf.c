@@ -295,20 +295,17 @@ Test(gguf, refuses_a_key_or_tensor_that_comes_twice)
 Test(gguf, refuses_arrays_of_arrays_and_long_arrays)
 {
     struct gguf_builder builder;
-    struct {
-        uint32_t kind;
-        uint32_t count_low, count_high;
-        uint64_t value;
-    } array = {RYZ_GGUF_ARRAY, 1, 0, 0};
+    /* Kind of the elements, their count (two words), the first element. */
+    uint32_t array[] = {RYZ_GGUF_ARRAY, 1, 0, 0, 0};
     builder_init(&builder);
-    builder_raw(&builder, "nested", RYZ_GGUF_ARRAY, &array, sizeof array);
+    builder_raw(&builder, "nested", RYZ_GGUF_ARRAY, array, sizeof array);
     refused(builder_finish(&builder), RYZ_UNSUPPORTED, "array of arrays");
     static const uint32_t kinds[] = {RYZ_GGUF_U8, RYZ_GGUF_U64, RYZ_GGUF_STRING, RYZ_GGUF_BOOL};
     for (size_t i = 0; i < RYZ_COUNT_OF(kinds); i++) {
-        array.kind = kinds[i];
-        array.count_low = array.count_high = UINT32_MAX;
+        array[0] = kinds[i];
+        array[1] = array[2] = UINT32_MAX;
         builder_init(&builder);
-        builder_raw(&builder, "long", RYZ_GGUF_ARRAY, &array, sizeof array);
+        builder_raw(&builder, "long", RYZ_GGUF_ARRAY, array, sizeof array);
         refused(builder_finish(&builder), RYZ_CORRUPT, "");
     }
 }
