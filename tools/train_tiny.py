@@ -31,7 +31,7 @@ CONTEXT_TOKENS = 2048
 ROPE_BASE = 10000.0
 NORM_EPS = 1e-5
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]  # ids 0, 1, 2
-QUERY_BLOCK = 256  # queries a block of attention; divides every sequence length used
+QUERY_BLOCK = 256  # fewest queries a block of attention; divides every length above itself
 HELD_OUT = "dracula.txt"
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -123,7 +123,7 @@ def attend(q, k, v):
     batch, _, length, _ = q.shape
     group = HEADS // KV_HEADS
     q = (q * HEAD_DIM ** -0.5).unflatten(1, (KV_HEADS, group))
-    block = min(QUERY_BLOCK, length)
+    block = min(length, max(QUERY_BLOCK, length // 4))  # More blocks only make compiling slow.
     outs = []
     for start in range(0, length, block):
         end = start + block

@@ -14,8 +14,8 @@ struct ryz_cuda_report {
     int32_t device_count;
     char device_name[96];  /* of device 0 */
     uint64_t device_bytes; /* memory of device 0 */
-    double product_error;  /* largest deviation of one cuBLAS product from the CPU's; NaN: not run */
-    char note[160];        /* why something could not be done; empty if all was */
+    double product_error; /* largest deviation of one cuBLAS product from the CPU's; NaN: not run */
+    char note[160];       /* why something could not be done; empty if all was */
 };
 
 #ifdef __cplusplus

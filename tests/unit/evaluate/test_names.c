@@ -68,7 +68,7 @@ Test(names, every_quantity_can_be_named_in_a_target)
         bool samples = spec->kind == RYZ_QUANTITY_SAMPLES;
         snprintf(text, sizeof text, "x.%s%s", spec->name, samples ? ".p75" : "");
         cr_assert_eq(ryz_metric_name_parse(text, &name, NULL), RYZ_OK, "%s", text);
-        cr_expect_eq(name.quantity, q, "%s", text);
+        cr_expect_eq(name.quantity, (enum ryz_quantity)q, "%s", text);
         cr_expect_str_eq(name.prefix, "x", "%s", text);
         cr_expect(spec->formula[0] != '\0' && spec->meaning[0] != '\0');
         cr_expect_lt(strlen(spec->formula), 200);
