@@ -264,7 +264,9 @@ static bool describe(hid_t dataset, const struct ryz_table_spec *spec)
 
 static hid_t creation_list(const struct ryz_table_spec *spec, bool live)
 {
-    hsize_t chunk = spec->chunk_rows;
+    /* A live chunk is written anew at each flush until it is full: small ones save disk traffic,
+     * and fit into HDF5's chunk cache of 1 MiB. */
+    hsize_t chunk = live && spec->chunk_rows >= 128 ? spec->chunk_rows / 8 : spec->chunk_rows;
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
     if (list < 0) return -1;
     bool ok = H5Pset_chunk(list, 1, &chunk) >= 0;
