@@ -9,6 +9,7 @@
 #include "harness/cli/options.h"
 
 #include "engine/base/size.h"
+#include "harness/report/report.h"
 #include "harness/run/run.h"
 
 #include <stdio.h>
@@ -41,9 +42,12 @@ static void describe(const struct ryz_run_outcome *outcome, struct dod_result *r
     size_t used = 0;
     for (size_t i = 0; i < outcome->target_count && used + 1 < sizeof result->detail; i++) {
         const struct ryz_target_row *target = &outcome->targets[i];
-        int length = snprintf(result->detail + used, sizeof result->detail - used,
-                              "%s%s %.4g %s (%s %.4g)", used > 0 ? "; " : "", target->name,
-                              target->got, target->unit, target->op, target->want);
+        char got[32], want[32];
+        ryz_report_format(target->got, target->unit, got, sizeof got);
+        ryz_report_format(target->want, target->unit, want, sizeof want);
+        int length =
+            snprintf(result->detail + used, sizeof result->detail - used, "%s%s %s (%s %s)",
+                     used > 0 ? "; " : "", target->name, got, target->op, want);
         if (length < 0) break;
         used += (size_t)length;
     }
@@ -57,15 +61,18 @@ static bool all_not_applicable(const struct ryz_run_outcome *outcome)
     return outcome->target_count > 0;
 }
 
-static void measure(const struct dod_row *row, const char *folder, const char *out,
+/* Path of the row's scenario; false if there is none. */
+static bool find_scenario(const char *folder, const struct dod_row *row, char *path,
+                          size_t capacity)
+{
+    (void)snprintf(path, capacity, "%s/%s.ini", folder, row->id);
+    return access(path, R_OK) == 0;
+}
+
+static void measure(const struct dod_row *row, const char *path, const char *out,
                     struct dod_result *result)
 {
-    char path[512], setting[600];
-    (void)snprintf(path, sizeof path, "%s/%s.ini", folder, row->id);
-    if (access(path, R_OK) != 0) {
-        result->state = DOD_NOT_BUILT;
-        return;
-    }
+    char setting[600];
     (void)fprintf(stderr, "%s: %s\n", row->id, row->target);
     (void)snprintf(setting, sizeof setting, "output.dir=%s", out);
     const char *settings[] = {setting};
@@ -151,9 +158,12 @@ int ryz_command_dod(int argc, char **argv)
     struct dod_result results[ROW_COUNT] = {0};
     bool good = true;
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        if (!wanted(rows[i].id, ids, count)) continue;
-        measure(&rows[i], folder, out, &results[i]);
-        good &= results[i].state == DOD_MET || results[i].state == DOD_NOT_APPLICABLE;
+        char path[512];
+        bool built = find_scenario(folder, &rows[i], path, sizeof path);
+        bool asked = wanted(rows[i].id, ids, count);
+        if (!built) results[i].state = DOD_NOT_BUILT;
+        if (built && asked) measure(&rows[i], path, out, &results[i]);
+        good &= !asked || results[i].state == DOD_MET || results[i].state == DOD_NOT_APPLICABLE;
     }
     print_table(results);
     return good ? RYZ_EXIT_MET : RYZ_EXIT_MISSED;
