@@ -12,16 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TICK_MS     250 /* how late a deadline can be noticed */
+#define TICK_MS     250 /* how late a deadline, or an end beside a last byte, is noticed */
 #define EVENTS_MAX  64
 #define STOP_MARKER UINT64_MAX
 
 struct place {
     int fd;              /* -1: free */
-    bool watched;        /* in the epoll set */
-    uint32_t generation; /* counts watches, so that an event of an earlier one is recognised */
+    bool watched;        /* a request of it is in the engine */
+    uint32_t generation; /* counts changes, so that an event of an earlier state is recognised */
     uint64_t request_id; /* while watched */
     int64_t deadline_ns; /* RYZ_TIME_NEVER: none */
+    bool peer_ended;     /* seen while nothing was in the engine */
 };
 
 struct ryz_disconnect {
@@ -37,25 +38,45 @@ static uint64_t marker(const struct ryz_disconnect *d, int place)
     return (uint64_t)d->places[place].generation << 32 | (uint32_t)place;
 }
 
+/* Asks for one event when the peer ends its sending; one that has done so already counts. Caller
+ * holds the lock. */
+static void arm(struct ryz_disconnect *d, int place, int operation)
+{
+    d->places[place].generation++;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = marker(d, place)};
+    (void)epoll_ctl(d->epoll_fd, operation, d->places[place].fd, &event);
+}
+
 static void on_event(struct ryz_disconnect *d, uint64_t which)
 {
     int place = (int)(which & UINT32_MAX);
     (void)pthread_mutex_lock(&d->lock);
     struct place *p = &d->places[place];
-    if (p->watched && marker(d, place) == which) d->options.gone(d->options.context, p->request_id);
+    if (p->fd >= 0 && marker(d, place) == which) {
+        if (p->watched) {
+            d->options.gone(d->options.context, p->request_id);
+        } else {
+            p->peer_ended = true;
+        }
+    }
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-/* The shutdown makes libmicrohttpd's own epoll see the end of the connection, and it closes it. */
-static void check_deadlines(struct ryz_disconnect *d)
+/* A shutdown makes libmicrohttpd's own epoll look at the connection again. What has arrived can
+ * still be read, so ending the reading side takes nothing from a request that is whole. */
+static void check_places(struct ryz_disconnect *d)
 {
     int64_t now_ns = ryz_clock_now_ns(d->options.clock);
     (void)pthread_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < d->options.connections_max; i++) {
         struct place *p = &d->places[i];
-        if (p->fd < 0 || p->deadline_ns > now_ns) continue;
-        (void)shutdown(p->fd, SHUT_RDWR);
-        p->deadline_ns = RYZ_TIME_NEVER;
+        if (p->fd < 0) continue;
+        if (p->deadline_ns <= now_ns) {
+            (void)shutdown(p->fd, SHUT_RDWR);
+            p->deadline_ns = RYZ_TIME_NEVER;
+        } else if (p->peer_ended && !p->watched) {
+            (void)shutdown(p->fd, SHUT_RD);
+        }
     }
     (void)pthread_mutex_unlock(&d->lock);
 }
@@ -70,7 +91,7 @@ static void *run(void *argument)
             if (events[i].data.u64 == STOP_MARKER) return NULL;
             on_event(d, events[i].data.u64);
         }
-        check_deadlines(d);
+        check_places(d);
     }
 }
 
@@ -146,18 +167,10 @@ int ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd)
     if (found >= 0) {
         disconnect->places[found].fd = fd;
         disconnect->places[found].deadline_ns = deadline_ns;
+        arm(disconnect, found, EPOLL_CTL_ADD);
     }
     (void)pthread_mutex_unlock(&disconnect->lock);
     return found;
-}
-
-/* Caller holds the lock. */
-static void stop_watching(struct ryz_disconnect *d, struct place *p)
-{
-    if (!p->watched) return;
-    (void)epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
-    p->watched = false;
-    p->generation++;
 }
 
 void ryz_disconnect_remove(struct ryz_disconnect *disconnect, int place)
@@ -165,9 +178,8 @@ void ryz_disconnect_remove(struct ryz_disconnect *disconnect, int place)
     if (place < 0) return;
     (void)pthread_mutex_lock(&disconnect->lock);
     struct place *p = &disconnect->places[place];
-    stop_watching(disconnect, p);
-    p->fd = -1;
-    p->deadline_ns = RYZ_TIME_NEVER;
+    (void)epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+    *p = (struct place){.fd = -1, .generation = p->generation + 1, .deadline_ns = RYZ_TIME_NEVER};
     (void)pthread_mutex_unlock(&disconnect->lock);
 }
 
@@ -198,10 +210,7 @@ void ryz_disconnect_watch(struct ryz_disconnect *disconnect, int place, uint64_t
     RYZ_ASSERT(p->fd >= 0 && !p->watched);
     p->request_id = request_id;
     p->watched = true;
-    /* One shot: the peer leaves once. Adding reports a state that is there already. */
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT,
-                                .data.u64 = marker(disconnect, place)};
-    if (epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_ADD, p->fd, &event) != 0) p->watched = false;
+    arm(disconnect, place, EPOLL_CTL_MOD);
     (void)pthread_mutex_unlock(&disconnect->lock);
 }
 
@@ -209,6 +218,7 @@ void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, int place)
 {
     if (place < 0) return;
     (void)pthread_mutex_lock(&disconnect->lock);
-    stop_watching(disconnect, &disconnect->places[place]);
+    disconnect->places[place].watched = false;
+    arm(disconnect, place, EPOLL_CTL_MOD);
     (void)pthread_mutex_unlock(&disconnect->lock);
 }

@@ -23,7 +23,7 @@ struct ryz_generation {
     bool waiting;               /* the connection is suspended until something arrives */
     enum ryz_status status;     /* with `ended` */
     struct ryz_usage usage;     /* with `ended` */
-    int64_t first_token_ns, arrived_ns;
+    int64_t first_token_ns;     /* RYZ_TIME_NONE: there was none */
 };
 
 struct ryz_exchange {

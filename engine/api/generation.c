@@ -85,15 +85,21 @@ static void on_event(void *context, const struct ryz_stream_event *event)
     if (event->done) ryz_exchange_release(x);
 }
 
-static void list_add(struct ryz_exchange *x)
+/* Joins the open generations; false when the server drains. One step under the lock, so that who
+ * drains and then waits for the list to be empty misses nobody. */
+static bool list_add(struct ryz_exchange *x)
 {
     struct ryz_server *server = x->server;
     (void)pthread_mutex_lock(&server->lock);
-    x->next = server->active;
-    if (x->next != NULL) x->next->previous = x;
-    server->active = x;
-    server->active_count++;
+    bool open = !ryz_load_acquire(&server->draining);
+    if (open) {
+        x->next = server->active;
+        if (x->next != NULL) x->next->previous = x;
+        server->active = x;
+        server->active_count++;
+    }
     (void)pthread_mutex_unlock(&server->lock);
+    return open;
 }
 
 static void list_remove(struct ryz_exchange *x)
@@ -151,26 +157,31 @@ static void set_codec(struct ryz_exchange *x, const struct ryz_api_request *requ
     };
 }
 
+static bool refuse_draining(struct ryz_api_error *error)
+{
+    return ryz_api_fail(error, RYZ_API_CLOSED, NULL, "The server is shutting down.");
+}
+
 /* The engine holds the exchange from here to its last event, if it takes it. */
 static bool submit(struct ryz_exchange *x, struct ryz_generate *generate,
                    struct ryz_api_error *error)
 {
     struct ryz_error reason = {.status = RYZ_OK};
+    if (!list_add(x)) return refuse_draining(error);
     generate->trace = x->trace;
     generate->number = x->number;
     generate->on_event = on_event;
     generate->context = x;
     x->generation.submitted = true;
-    x->generation.arrived_ns = generate->arrived_ns;
     (void)ryz_add_acq_rel(&x->holders, 1);
     enum ryz_status status =
         ryz_engine_submit(x->server->options.engine, generate, &x->engine_id, &reason);
     if (status == RYZ_OK) {
-        list_add(x);
         ryz_disconnect_watch(x->server->disconnect, x->place, x->engine_id);
         return true;
     }
     x->generation.submitted = false;
+    list_remove(x);
     ryz_exchange_release(x);
     enum ryz_api_error_kind kind =
         status == RYZ_INVALID ? RYZ_API_BAD_VALUE : ryz_api_error_from(status);
@@ -184,7 +195,7 @@ enum MHD_Result ryz_generation_start(struct ryz_exchange *exchange, bool chat)
     struct ryz_api_request request;
     struct ryz_api_error error;
     if (ryz_load_acquire(&server->draining)) {
-        (void)ryz_api_fail(&error, RYZ_API_CLOSED, NULL, "The server is shutting down.");
+        (void)refuse_draining(&error);
         return ryz_exchange_reply_error(exchange, &error);
     }
     const char *body = exchange->body.data != NULL ? exchange->body.data : "";
@@ -366,6 +377,6 @@ enum MHD_Result ryz_generation_continue(struct ryz_exchange *exchange)
     if (exchange->stream && exchange->taken.begin != exchange->taken.end)
         return reply_stream(exchange);
     if (state.ended) return reply_whole(exchange, &state);
-    (void)ryz_api_fail(&error, RYZ_API_CLOSED, NULL, "The server is shutting down.");
+    (void)refuse_draining(&error);
     return ryz_exchange_reply_error(exchange, &error);
 }
