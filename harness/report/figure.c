@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,10 +109,33 @@ enum ryz_status ryz_figure_begin(struct ryz_figure *figure, const char *folder, 
     return RYZ_OK;
 }
 
-uint32_t ryz_figure_block(struct ryz_figure *figure)
+static void finish_block(struct ryz_figure *figure)
 {
-    if (figure->blocks > 0) fputs("\n\n", figure->data);
+    if (figure->blocks > 0 && ftell(figure->data) == figure->block_begins)
+        fputs("NaN NaN NaN NaN NaN\n", figure->data);
+}
+
+uint32_t ryz_figure_block(struct ryz_figure *figure, const char *format, ...)
+{
+    char comment[256];
+    va_list arguments;
+    finish_block(figure);
+    va_start(arguments, format);
+    vsnprintf(comment, sizeof comment, format, arguments);
+    va_end(arguments);
+    for (char *at = comment; *at != '\0'; at++)
+        if ((unsigned char)*at < 32) *at = ' ';
+    fprintf(figure->data, "%s# %s\n", figure->blocks > 0 ? "\n\n" : "", comment);
+    figure->block_begins = ftell(figure->data);
     return figure->blocks++;
+}
+
+void ryz_figure_column(FILE *data, const char *text)
+{
+    fputc('"', data);
+    for (const char *at = text; *at != '\0'; at++)
+        fputc((unsigned char)*at < 32 || *at == '"' || *at == '\\' ? '_' : *at, data);
+    fputc('"', data);
 }
 
 /* When fault `who` that began at `on_ns` ended; the run's end if it never did. */
@@ -237,6 +261,7 @@ static void remove_log(const struct ryz_figure *figure)
 enum ryz_status ryz_figure_end(struct ryz_figure *figure, struct ryz_plot_result *result,
                                struct ryz_error *error)
 {
+    finish_block(figure);
     bool failed = ferror(figure->gp) != 0 || ferror(figure->data) != 0;
     failed |= fclose(figure->gp) != 0;
     failed |= fclose(figure->data) != 0;

@@ -31,7 +31,8 @@ struct ryz_figure {
     char folder[512];
     char name[32];
     FILE *gp, *data;
-    uint32_t blocks; /* data blocks begun so far */
+    uint32_t blocks;   /* data blocks begun so far */
+    long block_begins; /* place in the data file after the last block's comment */
 };
 
 /* What stands under every figure. */
@@ -45,8 +46,11 @@ void ryz_caption_make(const struct ryz_results *results, const struct ryz_run_in
 RYZ_MUST_USE enum ryz_status ryz_figure_begin(struct ryz_figure *figure, const char *folder,
                                               const char *name, const struct ryz_caption *caption,
                                               const char *subtitle, struct ryz_error *error);
-/* Begins the next data block and returns its index. */
-uint32_t ryz_figure_block(struct ryz_figure *figure);
+/* Begins the next data block with a comment that says what is in it, and returns its index. A block
+ * that gets no rows is written as one row of NaN, for gnuplot does not count empty ones. */
+uint32_t ryz_figure_block(struct ryz_figure *figure, const char *format, ...) RYZ_PRINTF(2, 3);
+/* Writes text as one quoted column of a data row; what could end it is replaced. */
+void ryz_figure_column(FILE *data, const char *text);
 /* Writes text as a gnuplot string literal, quotes included; control characters are left out. */
 void ryz_figure_quote(FILE *out, const char *text);
 /* Shades the times of faults in panels to come and names them, times in seconds. `top` is the

@@ -189,9 +189,8 @@ static void write_panel(struct ryz_figure *figure, struct curves *curves, uint32
     fputs("plot ", gp);
     for (uint32_t c = 0; c < curves->count; c++) {
         struct curve *curve = &curves->curve[c];
-        uint32_t block = ryz_figure_block(figure);
-        fprintf(figure->data, "# %s of %s: ms, %%\n", ryz_quantity_spec(panels[panel])->name,
-                curve->title);
+        uint32_t block = ryz_figure_block(figure, "%s of %s: ms, %%",
+                                          ryz_quantity_spec(panels[panel])->name, curve->title);
         write_curve(figure->data, &curve->samples[panel]);
         fprintf(gp, "data index %u using 1:2 with lines lw 2.2%s lc rgb '%s' notitle%s", block,
                 curve->dashed ? " dt (8,5)" : "", colour_of(curves, c),

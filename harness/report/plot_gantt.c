@@ -90,8 +90,7 @@ static uint32_t write_part(struct ryz_figure *figure, const struct life *lives, 
                            enum part part)
 {
     static const char *const names[PARTS] = {"waiting", "prefill", "decode"};
-    uint32_t block = ryz_figure_block(figure);
-    fprintf(figure->data, "# %s: begin s, end s, line\n", names[part]);
+    uint32_t block = ryz_figure_block(figure, "%s: begin s, end s, line", names[part]);
     for (size_t i = 0; i < count; i++) {
         int64_t begin = lives[i].begin[part], end = lives[i].end[part];
         if (begin == RYZ_TIME_NONE || end == RYZ_TIME_NONE || end < begin) continue;
@@ -105,8 +104,7 @@ static uint32_t write_failures(struct ryz_figure *figure, const struct life *liv
                                uint32_t *block)
 {
     uint32_t failures = 0;
-    *block = ryz_figure_block(figure);
-    fputs("# not answered: s, line, status\n", figure->data);
+    *block = ryz_figure_block(figure, "not answered: s, line, status");
     for (size_t i = 0; i < count; i++) {
         const struct ryz_request_row *row = lives[i].row;
         int64_t end = row->t_done != RYZ_TIME_NONE ? row->t_done : row->t_sched;

@@ -126,10 +126,9 @@ static bool find_range(const struct grid *grid, uint32_t p, double *least, doubl
 static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
 {
     double least, most;
-    uint32_t block = ryz_figure_block(figure);
+    uint32_t block = ryz_figure_block(figure, "%s: x, y, colour, text", panels[p].title);
     bool any = find_range(grid, p, &least, &most);
     bool logarithm = any && least > 0 && log10(most / least) > DECADES_MAX;
-    fprintf(figure->data, "# %s: x, y, colour, text\n", panels[p].title);
     for (uint32_t y = 0; y < grid->ny; y++)
         for (uint32_t x = 0; x < grid->nx; x++) {
             double value = cell(grid, x, y, &panels[p]);
@@ -167,9 +166,8 @@ static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
 
 static void line_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
 {
-    uint32_t block = ryz_figure_block(figure);
+    uint32_t block = ryz_figure_block(figure, "%s: x, value", panels[p].title);
     bool any = false;
-    fprintf(figure->data, "# %s: x, value\n", panels[p].title);
     for (uint32_t x = 0; x < grid->nx; x++) {
         double value = cell(grid, x, 0, &panels[p]);
         if (!isfinite(value)) continue;

@@ -52,10 +52,9 @@ static void accuracy_name(const struct ryz_points *points, const struct ryz_poin
 
 static void accuracy_panel(struct ryz_figure *figure, const struct ryz_points *points)
 {
-    uint32_t block = ryz_figure_block(figure);
+    uint32_t block = ryz_figure_block(figure, "size MiB, loss %%, its interval, name");
     char seen[32][64];
     size_t seen_count = 0;
-    fputs("# size MiB, loss %, its interval, name\n", figure->data);
     for (size_t i = 0; i < points->count; i++) {
         const struct ryz_point_numbers *point = &points->points[i];
         char name[64];
@@ -67,8 +66,10 @@ static void accuracy_panel(struct ryz_figure *figure, const struct ryz_points *p
         snprintf(seen[seen_count++], sizeof seen[0], "%s", name);
         double lo = isfinite(point->loss_lo) ? point->loss_lo : point->loss;
         double hi = isfinite(point->loss_hi) ? point->loss_hi : point->loss;
-        fprintf(figure->data, "%.6g %.6g %.6g %.6g \"%s\"\n", point->model_size / (1024.0 * 1024),
-                100 * (lo + hi) / 2, 100 * lo, 100 * hi, name);
+        fprintf(figure->data, "%.6g %.6g %.6g %.6g ", point->model_size / (1024.0 * 1024),
+                100 * (lo + hi) / 2, 100 * lo, 100 * hi);
+        ryz_figure_column(figure->data, name);
+        fputc('\n', figure->data);
     }
     fprintf(figure->gp,
             "set title 'Accuracy against size'\nset xlabel 'weights as served [MiB]'\n"
@@ -155,8 +156,7 @@ static uint32_t write_labels(struct ryz_figure *figure, const struct field *fiel
 {
     double xs[64], ys[64];
     size_t placed = 0;
-    uint32_t block = ryz_figure_block(figure);
-    fputs("# labels: tok/s, e2e p90 s, text\n", figure->data);
+    uint32_t block = ryz_figure_block(figure, "labels: tok/s, e2e p90 s, text");
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < field->count && placed < 64; i++) {
             const struct ryz_point_numbers *point = field->sorted[i];
@@ -169,16 +169,16 @@ static uint32_t write_labels(struct ryz_figure *figure, const struct field *fiel
             if (covered) continue;
             placed++;
             label_of(field->points, point, text, sizeof text);
-            fprintf(figure->data, "%.6g %.6g \"%s\"\n", point->out_tok_rate, latency(point) / 1e9,
-                    text);
+            fprintf(figure->data, "%.6g %.6g ", point->out_tok_rate, latency(point) / 1e9);
+            ryz_figure_column(figure->data, text);
+            fputc('\n', figure->data);
         }
     return block;
 }
 
 static uint32_t write_front(struct ryz_figure *figure, const struct field *field)
 {
-    uint32_t block = ryz_figure_block(figure);
-    fputs("# the front: tok/s, e2e p90 s\n", figure->data);
+    uint32_t block = ryz_figure_block(figure, "the front: tok/s, e2e p90 s");
     for (size_t i = 0; i < field->count; i++)
         if (!dominated(field->points, field->sorted[i]))
             fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,
@@ -188,8 +188,7 @@ static uint32_t write_front(struct ryz_figure *figure, const struct field *field
 
 static uint32_t write_group(struct ryz_figure *figure, const struct field *field, const char *value)
 {
-    uint32_t block = ryz_figure_block(figure);
-    fprintf(figure->data, "# %s: tok/s, e2e p90 s\n", value);
+    uint32_t block = ryz_figure_block(figure, "%s: tok/s, e2e p90 s", value);
     for (size_t i = 0; i < field->count; i++)
         if (strcmp(field->sorted[i]->value[0], value) == 0)
             fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,
@@ -235,8 +234,9 @@ static void latency_panel(struct ryz_figure *figure, const struct field *field)
             "'not beaten in both'",
             write_front(figure, field), RYZ_GREY);
     for (uint32_t g = 0; g < groups; g++) {
-        uint32_t block = points->axis_count > 1 ? write_group(figure, field, values[g])
-                                                : ryz_figure_block(figure);
+        uint32_t block = points->axis_count > 1
+                             ? write_group(figure, field, values[g])
+                             : ryz_figure_block(figure, "points: tok/s, e2e p90 s");
         if (points->axis_count <= 1)
             for (size_t i = 0; i < field->count; i++)
                 fprintf(figure->data, "%.6g %.6g\n", field->sorted[i]->out_tok_rate,

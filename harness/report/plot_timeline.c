@@ -37,8 +37,7 @@ static void bins_add(struct bins *bins, int64_t t_ns, double value)
 static uint32_t bins_write(struct ryz_figure *figure, const struct bins *bins, bool rate,
                            const char *what)
 {
-    uint32_t block = ryz_figure_block(figure);
-    fprintf(figure->data, "# s, %s\n", what);
+    uint32_t block = ryz_figure_block(figure, "s, %s", what);
     for (size_t i = 0; i < BINS; i++) {
         double middle = ((double)i + 0.5) * bins->width_s;
         if (rate)
@@ -96,8 +95,7 @@ static void request_panel(struct panels *panels)
     uint32_t blocks[RYZ_PHASES_MAX] = {0}, used[RYZ_PHASES_MAX] = {0};
     double most = 1, least = INFINITY;
     for (uint32_t p = 0; p < info->phase_count; p++) {
-        blocks[p] = ryz_figure_block(panels->figure);
-        fprintf(panels->figure->data, "# %s: s, ttft in ms\n", info->phases[p]);
+        blocks[p] = ryz_figure_block(panels->figure, "%s: s, ttft in ms", info->phases[p]);
         for (size_t i = 0; i < count; i++) {
             if (rows[i].phase != p || rows[i].status != RYZ_REQUEST_OK) continue;
             if (rows[i].t_first == RYZ_TIME_NONE) continue;
@@ -109,8 +107,7 @@ static void request_panel(struct panels *panels)
             used[p]++;
         }
     }
-    uint32_t failures = 0, block = ryz_figure_block(panels->figure);
-    fputs("# failed: s\n", panels->figure->data);
+    uint32_t failures = 0, block = ryz_figure_block(panels->figure, "failed: s, at a height");
     for (size_t i = 0; i < count; i++) {
         if (!ryz_request_failed(&rows[i])) continue;
         fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched), most * 1.6);

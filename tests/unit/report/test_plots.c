@@ -127,6 +127,61 @@ Test(plots, words_in_a_file_cannot_become_commands, .timeout = 120)
     cr_expect_not(is_there(folder, "hacked"));
 }
 
+/* Blocks of a data file as gnuplot counts them: rows between two empty lines. */
+static long count_blocks(const char *path)
+{
+    char line[4096];
+    long blocks = 0, empty = 2;
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (line[0] == '#') continue;
+        if (line[0] == '\n') {
+            empty++;
+            continue;
+        }
+        blocks += empty >= 2;
+        empty = 0;
+    }
+    fclose(file);
+    return blocks;
+}
+
+/* The largest block that the script draws, from 0. */
+static long largest_index(const char *path)
+{
+    char line[4096];
+    long largest = -1;
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        for (char *at = line; (at = strstr(at, "data index ")) != NULL; at++) {
+            long index = strtol(at + strlen("data index "), NULL, 10);
+            largest = index > largest ? index : largest;
+        }
+    fclose(file);
+    return largest;
+}
+
+Test(plots, a_curve_without_points_does_not_shift_the_others)
+{
+    static const char *const names[] = {"cdf", "timeline", "gantt", "heatmap", "pareto"};
+    char results[512], folder[512], script[640], data[640];
+    snprintf(results, sizeof results, "%s", support_path("sweep.h5")); /* nothing fails in it */
+    snprintf(folder, sizeof folder, "%s", support_path("plots"));
+    report_file_of_a_sweep(results, false);
+    cr_assert_eq(setenv("PATH", "/nonexistent", 1), 0);
+    plot(results, NULL, folder, "cdf timeline gantt heatmap pareto");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(script, sizeof script, "%s/%s.gp", folder, names[i]);
+        snprintf(data, sizeof data, "%s/%s.dat", folder, names[i]);
+        cr_expect_geq(largest_index(script), 1, "%s", names[i]);
+        /* The gantt's last block is of failures, which its script leaves out. */
+        cr_expect_leq(largest_index(script) + 1, count_blocks(data), "%s", names[i]);
+        cr_expect_geq(largest_index(script) + 2, count_blocks(data), "%s", names[i]);
+    }
+}
+
 Test(plots, without_gnuplot_the_scripts_are_still_written)
 {
     char results[512], folder[512];
