@@ -25,6 +25,14 @@
 
 #include <stddef.h>
 
+/* ryz_target_row.verdict */
+enum ryz_verdict {
+    RYZ_VERDICT_INVALID = -2,        /* too few samples, no valid run, or the generator lagged */
+    RYZ_VERDICT_NOT_APPLICABLE = -1, /* nothing to measure it by, see why */
+    RYZ_VERDICT_MISSED = 0,
+    RYZ_VERDICT_MET = 1
+};
+
 struct ryz_evaluator; /* opaque */
 
 /* Checks the targets' metrics and units before anything runs: RYZ_INVALID names the target, what is
@@ -41,8 +49,7 @@ RYZ_MUST_USE enum ryz_status ryz_evaluator_add(struct ryz_evaluator *evaluator,
                                                struct ryz_run_data *data, struct ryz_error *error);
 
 /* Verdicts, one row a target in the order of the scenario; `rows` has room for
- * plan->target_count. verdict: 1 met, 0 missed, -1 not applicable, -2 invalid (too few samples, no
- * valid run, or the generator lagged). */
+ * plan->target_count. */
 void ryz_evaluator_judge(const struct ryz_evaluator *evaluator, struct ryz_target_row *rows);
 
 /* Exit code of the verdicts: 3 if a run or a verdict is invalid, 1 if a target was missed, else 0.

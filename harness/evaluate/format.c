@@ -18,14 +18,13 @@ static const struct scale bytes[] = {
 static void digits(double value, char *text, size_t capacity)
 {
     double size = fabs(value);
-    if (value == floor(value) && size < 1e6)
-        snprintf(text, capacity, "%.0f", value);
-    else if (size >= 1e7 || (size > 0 && size < 1e-3))
-        snprintf(text, capacity, "%.3g", value);
-    else if (size >= 99.95)
-        snprintf(text, capacity, "%.0f", value);
+    bool whole = value == floor(value) && size < 1e6;
+    if (size >= 1e7 || (size > 0 && size < 1e-3))
+        (void)snprintf(text, capacity, "%.3g", value);
+    else if (whole || size >= 99.95)
+        (void)snprintf(text, capacity, "%.0f", value);
     else
-        snprintf(text, capacity, "%.*f", size >= 9.995 ? 1 : size >= 0.9995 ? 2 : 3, value);
+        (void)snprintf(text, capacity, "%.*f", size >= 9.995 ? 1 : size >= 0.9995 ? 2 : 3, value);
 }
 
 static void scaled(double value, const struct scale *scales, size_t count, char *text,

@@ -13,11 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum verdict { INVALID = -2, NOT_APPLICABLE = -1, MISSED = 0, MET = 1 };
-
 /* A target at one point. */
 struct finding {
-    enum verdict verdict;
+    enum ryz_verdict verdict;
     double want, got, margin;
     char why[192];
 };
@@ -132,7 +130,8 @@ static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i
     const struct ryz_target_scope *scope = &evaluator->scopes[i];
     enum ryz_quantity quantity = scope->name.quantity;
     struct ryz_estimate e = estimate(scope, &point->pools[i]);
-    struct finding f = {.verdict = NOT_APPLICABLE, .want = target->value, .got = e.value};
+    struct finding f = {
+        .verdict = RYZ_VERDICT_NOT_APPLICABLE, .want = target->value, .got = e.value};
     if (scope->relative) f.want = ryz_lag_bound_ns(evaluator, target->value);
     if (isnan(e.value)) {
         f.margin = (double)NAN;
@@ -140,17 +139,17 @@ static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i
         return f;
     }
     f.margin = margin_of(target->op, f.want, e.value);
-    f.verdict = holds(target->op, f.margin) ? MET : MISSED;
+    f.verdict = holds(target->op, f.margin) ? RYZ_VERDICT_MET : RYZ_VERDICT_MISSED;
     describe(evaluator, &e, ryz_quantity_spec(quantity)->unit, point, &f);
     size_t needed = ryz_samples_needed(scope->name.statistic);
     if (point->invalid_runs > 0) {
-        f.verdict = INVALID;
+        f.verdict = RYZ_VERDICT_INVALID;
         snprintf(f.why, sizeof f.why, "%s", point->invalid_reason);
-    } else if (quantity == RYZ_Q_LAG && f.verdict == MISSED) {
-        f.verdict = INVALID;
+    } else if (quantity == RYZ_Q_LAG && f.verdict == RYZ_VERDICT_MISSED) {
+        f.verdict = RYZ_VERDICT_INVALID;
         snprintf(f.why, sizeof f.why, "the generator sent late: it was measured, not the server");
     } else if (is_user_felt(quantity) && e.n < needed) {
-        f.verdict = INVALID;
+        f.verdict = RYZ_VERDICT_INVALID;
         snprintf(f.why, sizeof f.why, "%zu samples; %s needs %zu", e.n,
                  ryz_statistic_name(scope->name.statistic), needed);
     }
@@ -160,7 +159,7 @@ static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i
 /* Is a worse than b? */
 static bool worse(const struct finding *a, const struct finding *b)
 {
-    static const int rank[] = {1, 3, 0, 2}; /* INVALID, NOT_APPLICABLE, MISSED, MET */
+    static const int rank[] = {1, 3, 0, 2}; /* by verdict + 2: a miss is worst */
     int ra = rank[a->verdict + 2], rb = rank[b->verdict + 2];
     if (ra != rb) return ra < rb;
     return a->margin < b->margin;
@@ -168,7 +167,7 @@ static bool worse(const struct finding *a, const struct finding *b)
 
 static struct finding judge_target(const struct ryz_evaluator *evaluator, uint32_t i)
 {
-    struct finding worst = {.verdict = NOT_APPLICABLE,
+    struct finding worst = {.verdict = RYZ_VERDICT_NOT_APPLICABLE,
                             .want = evaluator->plan->targets[i].value,
                             .got = (double)NAN,
                             .margin = (double)NAN};
@@ -207,8 +206,8 @@ int ryz_evaluator_exit_code(const struct ryz_evaluator *evaluator,
 {
     bool invalid = evaluator->invalid_reason[0] != '\0', missed = false;
     for (size_t i = 0; i < count; i++) {
-        invalid |= rows[i].verdict == INVALID;
-        missed |= rows[i].verdict == MISSED;
+        invalid |= rows[i].verdict == RYZ_VERDICT_INVALID;
+        missed |= rows[i].verdict == RYZ_VERDICT_MISSED;
     }
     return invalid ? 3 : missed ? 1 : 0;
 }

@@ -185,7 +185,7 @@ static void explain_one(const struct ryz_quantity_spec *spec, FILE *out)
     for (int i = 1; i < RYZ_STATISTIC_COUNT; i++) fprintf(out, " %s", statistics[i].name);
     if (spec->default_statistic != RYZ_STAT_NONE)
         fprintf(out, " (%s if none is named)", statistics[spec->default_statistic].name);
-    fputc('\n', out);
+    (void)fputc('\n', out);
 }
 
 enum ryz_status ryz_quantity_explain(const char *metric, FILE *out, struct ryz_error *error)
@@ -208,7 +208,7 @@ enum ryz_status ryz_quantity_explain(const char *metric, FILE *out, struct ryz_e
 
 static void write_statistics(FILE *out)
 {
-    fputs(
+    (void)fputs(
         "\n## Statistics\n\n"
         "Percentiles are exact, by nearest rank: the ceil(p n)-th smallest of n values, so every\n"
         "percentile is a value that was measured. A failed request counts as +inf, so a server\n"
@@ -222,7 +222,7 @@ static void write_statistics(FILE *out)
 
 void ryz_quantities_write_markdown(FILE *out)
 {
-    fputs(
+    (void)fputs(
         "# Metrics\n\n"
         "Made from the table in `harness/evaluate/quantities.h`; `ryz docs` writes it anew.\n\n"
         "A metric is `[prefix.]quantity[.statistic]`. The prefix is a traffic's name\n"
@@ -238,7 +238,8 @@ void ryz_quantities_write_markdown(FILE *out)
                 spec->kind == RYZ_QUANTITY_SAMPLES ? ".*" : "", ryz_quantity_unit_text(spec->unit),
                 better[spec->better], spec->meaning, spec->formula);
     }
-    fputs("\n`.*` stands for a statistic.\n\n## Units\n\n| unit | meaning |\n|---|---|\n", out);
+    (void)fputs("\n`.*` stands for a statistic.\n\n## Units\n\n| unit | meaning |\n|---|---|\n",
+                out);
 #define X(id, text, meaning) fprintf(out, "| %s | %s |\n", text, meaning);
     RYZ_QUANTITY_UNIT_TABLE(X)
 #undef X

@@ -69,6 +69,13 @@ static size_t nearest_rank(double p, size_t n)
     return rank > (double)n ? n : (size_t)rank;
 }
 
+/* Natural logarithm of n!; lgamma itself writes a global. */
+static double log_factorial(size_t n)
+{
+    int sign = 0;
+    return lgamma_r((double)n + 1, &sign);
+}
+
 /* Ranks l <= u (1-based) with P(X_l <= quantile <= X_u) >= 95 %: l is the largest with
  * P(B < l) <= 2.5 %, u the smallest with P(B < u) >= 97.5 %, B ~ Bin(n, p). False: n is too small.
  */
@@ -87,7 +94,7 @@ static bool interval_ranks(double p, size_t n, size_t *lower, size_t *upper)
     for (size_t k = 0; k <= n && u == 0; k++) {
         if (below <= 0.025) l = k;
         if (below >= 0.975) u = k;
-        below += exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) +
+        below += exp(log_factorial(n) - log_factorial(k) - log_factorial(n - k) +
                      (double)k * log(p) + (double)(n - k) * log1p(-p));
     }
     if (l < 1 || u < 1 || u > n) return false;

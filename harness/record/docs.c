@@ -109,19 +109,21 @@ static void write_table(FILE *out, const struct ryz_table_spec *spec)
 
 static void write_enums(FILE *out)
 {
-    fputs("\n## Enums\n\n### requests.status\n\n| name | value | meaning |\n|---|---|---|\n", out);
+    (void)fputs("\n## Enums\n\n### requests.status\n\n| name | value | meaning |\n|---|---|---|\n",
+                out);
 #define X(name, value, text, help) fprintf(out, "| `%s` | %d | %s |\n", text, value, help);
     RYZ_REQUEST_STATUS_TABLE(X)
 #undef X
-    fputs("\n### events.kind\n\n| name | value | who, value and note |\n|---|---|---|\n", out);
+    (void)fputs("\n### events.kind\n\n| name | value | who, value and note |\n|---|---|---|\n",
+                out);
 #define X(name, value, text, help) fprintf(out, "| `%s` | %d | %s |\n", text, value, help);
     RYZ_RUN_EVENT_TABLE(X)
 #undef X
-    fputs("\n### spans.name\n\n| name | value | what it covers |\n|---|---|---|\n", out);
+    (void)fputs("\n### spans.name\n\n| name | value | what it covers |\n|---|---|---|\n", out);
 #define X(name, text, help) fprintf(out, "| `%s` | %d | %s |\n", text, RYZ_SPAN_##name, help);
     RYZ_SPAN_TABLE(X)
 #undef X
-    fputs("\n### sched_log.kind\n\n| name | value |\n|---|---|\n", out);
+    (void)fputs("\n### sched_log.kind\n\n| name | value |\n|---|---|\n", out);
 #define X(value, text) fprintf(out, "| `%s` | %d |\n", text, value);
     RYZ_SCHED_EVENT_TABLE(X)
 #undef X
@@ -129,18 +131,18 @@ static void write_enums(FILE *out)
 
 void ryz_results_write_docs(FILE *out)
 {
-    fputs(head, out);
-    fputs("\n## Provenance\n\n| attribute | meaning |\n|---|---|\n", out);
+    (void)fputs(head, out);
+    (void)fputs("\n## Provenance\n\n| attribute | meaning |\n|---|---|\n", out);
 #define X(name, bytes, help) fprintf(out, "| `%s` | %s |\n", #name, help);
     RYZ_PROVENANCE_TEXTS(X)
 #undef X
-    fputs("| `title` | title of the scenario |\n| `cores` | processors online |\n"
-          "| `ram_bytes` | memory of the host |\n| `seed` | seed of the scenario |\n",
-          out);
-    fputs("\n## Tables of a run, recorded while it runs\n", out);
+    (void)fputs("| `title` | title of the scenario |\n| `cores` | processors online |\n"
+                "| `ram_bytes` | memory of the host |\n| `seed` | seed of the scenario |\n",
+                out);
+    (void)fputs("\n## Tables of a run, recorded while it runs\n", out);
     for (int t = 0; t < RYZ_TABLE_LIVE_COUNT; t++)
         write_table(out, ryz_table_spec((enum ryz_table)t));
-    fputs("\n## Tables written afterwards\n", out);
+    (void)fputs("\n## Tables written afterwards\n", out);
     for (int t = RYZ_TABLE_LIVE_COUNT; t < RYZ_TABLE_COUNT; t++)
         write_table(out, ryz_table_spec((enum ryz_table)t));
     write_enums(out);

@@ -37,7 +37,7 @@ enum ryz_status ryz_h5_fail(struct ryz_error *error, enum ryz_status status, con
     char text[256], reason[128] = "";
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
     H5Eclear2(H5E_DEFAULT);
@@ -85,6 +85,8 @@ size_t ryz_h5_packed_bytes(const struct ryz_table_spec *spec)
 void ryz_h5_pack(const struct ryz_table_spec *spec, const void *rows, size_t count, uint8_t *out)
 {
     const uint8_t *row = rows;
+    RYZ_ASSERT(rows != NULL);
+    RYZ_ASSERT(out != NULL);
     for (size_t r = 0; r < count; r++, row += spec->row_bytes)
         for (uint32_t i = 0; i < spec->column_count; i++) {
             size_t bytes = column_bytes(&spec->columns[i]);
@@ -321,6 +323,7 @@ enum ryz_status ryz_h5_table_write(hid_t parent, const struct ryz_table_spec *sp
                                    struct ryz_error *error)
 {
     size_t packed_bytes = ryz_h5_packed_bytes(spec);
+    RYZ_ASSERT(packed_bytes > 0 && spec->chunk_rows > 0);
     hid_t dataset = -1;
     enum ryz_status status = ryz_h5_table_create(parent, spec, name, false, &dataset, error);
     if (status != RYZ_OK) return status;

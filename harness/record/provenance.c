@@ -28,7 +28,7 @@ static void first_line(const char *path, char *text, size_t capacity)
     FILE *file = fopen(path, "r");
     if (file == NULL) return;
     if (fgets(text, (int)capacity, file) == NULL) text[0] = '\0';
-    fclose(file);
+    (void)fclose(file);
     text[strcspn(text, "\n")] = '\0';
 }
 
@@ -47,7 +47,7 @@ static void cpu_info(const char *key, char *text, size_t capacity)
         snprintf(text, capacity, "%s", colon[1] == ' ' ? colon + 2 : colon + 1);
         break;
     }
-    fclose(file);
+    (void)fclose(file);
 }
 
 /* The extensions that decide which kernels run. */
@@ -116,7 +116,7 @@ void ryz_provenance_collect(struct ryz_provenance *p, int argc, char *const *arg
     *p = (struct ryz_provenance){0};
     collect_build(p);
     if (gmtime_r(&now, &utc) != NULL)
-        strftime(p->created_utc, sizeof p->created_utc, "%Y-%m-%dT%H:%M:%SZ", &utc);
+        (void)strftime(p->created_utc, sizeof p->created_utc, "%Y-%m-%dT%H:%M:%SZ", &utc);
     if (with_host && gethostname(p->host, sizeof p->host - 1) != 0) p->host[0] = '\0';
     if (uname(&name) == 0)
         snprintf(p->kernel, sizeof p->kernel, "%.32s %.80s", name.sysname, name.release);

@@ -42,9 +42,13 @@ uint64_t ryz_recorder_dropped(const struct ryz_recorder *recorder);
 RYZ_MUST_USE enum ryz_status ryz_recorder_close(struct ryz_recorder *recorder,
                                                 struct ryz_error *error);
 
-/* ryz_record(recorder, &row): picks the table by the row's type. */
+/* ryz_record(recorder, &row): picks the table by the row's type. It reads like the function it
+ * stands for, so it is spelled like one.
+ * NOLINTBEGIN(readability-identifier-naming) */
 #define RYZ_RECORD_CASE(name, dataset, type, columns, chunk, help) , struct type : RYZ_TABLE_##name
 #define ryz_record(recorder, row)                                                                  \
     ryz_recorder_push((recorder), _Generic(*(row)RYZ_LIVE_TABLES(RYZ_RECORD_CASE)), (row))
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif

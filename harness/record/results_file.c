@@ -247,6 +247,7 @@ static enum ryz_status recover_one(const char *live_path, const char *out_path,
     enum ryz_status status = ryz_run_data_open_live(live_path, &data, &provenance, error);
     if (status != RYZ_OK) return status;
     if (*results == NULL) status = ryz_results_create(out_path, &provenance, results, error);
+    RYZ_ASSERT(status != RYZ_OK || *results != NULL);
     if (status == RYZ_OK) status = ryz_results_add_run(*results, &data, error);
     ryz_provenance_deinit(&provenance);
     ryz_run_data_deinit(&data);

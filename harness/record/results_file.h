@@ -25,23 +25,23 @@ RYZ_MUST_USE enum ryz_status ryz_results_create(const char *path,
                                                 struct ryz_error *error);
 /* Adds finalised data as the next group runNNNN and syncs the file; data->info.run gets the number.
  * Live tables are written even when empty; summary, facts and accuracy when they have rows. */
-RYZ_MUST_USE enum ryz_status ryz_results_add_run(struct ryz_results_file *file,
+RYZ_MUST_USE enum ryz_status ryz_results_add_run(struct ryz_results_file *results,
                                                  struct ryz_run_data *data,
                                                  struct ryz_error *error);
 /* Adds a table of the whole file, once each: POINTS, INPUTS, TARGETS or COMPARE. */
-RYZ_MUST_USE enum ryz_status ryz_results_add_table(struct ryz_results_file *file,
+RYZ_MUST_USE enum ryz_status ryz_results_add_table(struct ryz_results_file *results,
                                                    enum ryz_table table, const void *rows,
                                                    size_t count, struct ryz_error *error);
 /* Names the swept keys of POINTS' v0 .. ; before or after the table itself. */
-RYZ_MUST_USE enum ryz_status ryz_results_set_axes(struct ryz_results_file *file,
+RYZ_MUST_USE enum ryz_status ryz_results_set_axes(struct ryz_results_file *results,
                                                   const char *const *keys, uint32_t count,
                                                   struct ryz_error *error);
-/* Finishes: `complete` says that every planned run is inside. Closes, syncs, renames. `file` is
+/* Finishes: `complete` says that every planned run is inside. Closes, syncs, renames. `results` is
  * gone afterwards, also on failure (then the .part file stays for a look). */
-RYZ_MUST_USE enum ryz_status ryz_results_commit(struct ryz_results_file *file, bool complete,
+RYZ_MUST_USE enum ryz_status ryz_results_commit(struct ryz_results_file *results, bool complete,
                                                 struct ryz_error *error);
 /* Closes and deletes the .part file. NULL is allowed. */
-void ryz_results_discard(struct ryz_results_file *file);
+void ryz_results_discard(struct ryz_results_file *results);
 
 /* Makes an ordinary results file (complete = 0) from the live files of an interrupted `ryz run`:
  * every acknowledged row of every run. A run that cannot be read is skipped if another can;

@@ -58,7 +58,7 @@ void ryz_run_data_invalidate(struct ryz_run_data *data, const char *format, ...)
     if (!first) return;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(data->info.invalid_reason, sizeof data->info.invalid_reason, format, arguments);
+    (void)vsnprintf(data->info.invalid_reason, sizeof data->info.invalid_reason, format, arguments);
     va_end(arguments);
 }
 
@@ -295,7 +295,7 @@ static enum ryz_status read_live_provenance(hid_t file, struct ryz_provenance *p
 enum ryz_status ryz_run_data_open_live(const char *live_path, struct ryz_run_data *data,
                                        struct ryz_provenance *provenance, struct ryz_error *error)
 {
-    uint64_t acked[RYZ_TABLE_LIVE_COUNT];
+    uint64_t acked[RYZ_TABLE_LIVE_COUNT] = {0};
     uint8_t closed = 0;
     hid_t file = -1;
     ryz_h5_quiet();

@@ -62,7 +62,7 @@ static enum ryz_status scan_file(const char *path, struct scan *scan, char *line
     }
     enum ryz_status status = RYZ_OK;
     if (ferror(file)) status = ryz_fail_errno(error, RYZ_IO, errno, "cannot read %s", path);
-    fclose(file);
+    (void)fclose(file);
     return status;
 }
 

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 const char *ryz_colour(uint32_t i)
 {
     static const char *const colours[] = {RYZ_BLUE, RYZ_ORANGE, RYZ_GREEN, RYZ_PURPLE,
@@ -38,12 +36,12 @@ void ryz_caption_make(const struct ryz_results *results, const struct ryz_run_in
 void ryz_figure_quote(FILE *out, const char *text)
 {
     /* Single quotes: gnuplot expands nothing inside, and a quote is written twice. */
-    fputc('\'', out);
+    (void)fputc('\'', out);
     for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\'') fputc('\'', out);
-        if ((unsigned char)*at >= 32 && *at != 127) fputc(*at, out);
+        if (*at == '\'') (void)fputc('\'', out);
+        if ((unsigned char)*at >= 32 && *at != 127) (void)fputc(*at, out);
     }
-    fputc('\'', out);
+    (void)fputc('\'', out);
 }
 
 static void path_of(const struct ryz_figure *figure, const char *suffix, char path[640])
@@ -65,22 +63,22 @@ static void write_head(const struct ryz_figure *figure, const struct ryz_caption
             "'white'\n    set output '%s.png'\n}\n",
             figure->name, figure->name);
     fprintf(gp, "data = '%s.dat'\n", figure->name);
-    fputs("set encoding utf8\n"
-          "set border 3 lc rgb '#404040'\n"
-          "set tics nomirror out tc rgb '#404040'\n"
-          "set grid lc rgb '#E2E2E2' lt 1 lw 1\n"
-          "set key noenhanced\n",
-          gp);
+    (void)fputs("set encoding utf8\n"
+                "set border 3 lc rgb '#404040'\n"
+                "set tics nomirror out tc rgb '#404040'\n"
+                "set grid lc rgb '#E2E2E2' lt 1 lw 1\n"
+                "set key noenhanced\n",
+                gp);
     /* Titles are labels: multiplot's own title cannot be aligned left. */
-    fputs("set label 1000 ", gp);
+    (void)fputs("set label 1000 ", gp);
     ryz_figure_quote(gp, caption->title);
-    fputs(" at screen 0.012,0.968 left font ',16' front\n", gp);
-    fputs("set label 1001 ", gp);
+    (void)fputs(" at screen 0.012,0.968 left font ',16' front\n", gp);
+    (void)fputs("set label 1001 ", gp);
     ryz_figure_quote(gp, subtitle);
-    fputs(" at screen 0.012,0.930 left tc rgb '#555555' front\n", gp);
-    fputs("set label 1002 ", gp);
+    (void)fputs(" at screen 0.012,0.930 left tc rgb '#555555' front\n", gp);
+    (void)fputs("set label 1002 ", gp);
     ryz_figure_quote(gp, caption->text);
-    fputs(" at screen 0.012,0.018 left font ',9' tc rgb '#7F7F7F' front\n", gp);
+    (void)fputs(" at screen 0.012,0.018 left font ',9' tc rgb '#7F7F7F' front\n", gp);
 }
 
 enum ryz_status ryz_figure_begin(struct ryz_figure *figure, const char *folder, const char *name,
@@ -112,7 +110,7 @@ enum ryz_status ryz_figure_begin(struct ryz_figure *figure, const char *folder, 
 static void finish_block(struct ryz_figure *figure)
 {
     if (figure->blocks > 0 && ftell(figure->data) == figure->block_begins)
-        fputs("NaN NaN NaN NaN NaN\n", figure->data);
+        (void)fputs("NaN NaN NaN NaN NaN\n", figure->data);
 }
 
 uint32_t ryz_figure_block(struct ryz_figure *figure, const char *format, ...)
@@ -121,7 +119,7 @@ uint32_t ryz_figure_block(struct ryz_figure *figure, const char *format, ...)
     va_list arguments;
     finish_block(figure);
     va_start(arguments, format);
-    vsnprintf(comment, sizeof comment, format, arguments);
+    (void)vsnprintf(comment, sizeof comment, format, arguments);
     va_end(arguments);
     for (char *at = comment; *at != '\0'; at++)
         if ((unsigned char)*at < 32) *at = ' ';
@@ -132,10 +130,10 @@ uint32_t ryz_figure_block(struct ryz_figure *figure, const char *format, ...)
 
 void ryz_figure_column(FILE *data, const char *text)
 {
-    fputc('"', data);
+    (void)fputc('"', data);
     for (const char *at = text; *at != '\0'; at++)
-        fputc((unsigned char)*at < 32 || *at == '"' || *at == '\\' ? '_' : *at, data);
-    fputc('"', data);
+        (void)fputc((unsigned char)*at < 32 || *at == '"' || *at == '\\' ? '_' : *at, data);
+    (void)fputc('"', data);
 }
 
 /* When fault `who` that began at `on_ns` ended; the run's end if it never did. */
@@ -188,7 +186,7 @@ void ryz_figure_log_tics(struct ryz_figure *figure, const char *axis, double fro
             first = false;
         }
     if (first) fprintf(figure->gp, "'%.3g' %.6g, '%.3g' %.6g", from, from, to, to);
-    fputs(")\n", figure->gp);
+    (void)fputs(")\n", figure->gp);
 }
 
 void ryz_figure_legend(struct ryz_figure *figure, uint32_t i, const char *title, bool dashed,
@@ -288,8 +286,8 @@ enum ryz_status ryz_figure_end(struct ryz_figure *figure, struct ryz_plot_result
 void ryz_figure_abandon(struct ryz_figure *figure)
 {
     static const char *const suffixes[] = {".gp", ".dat"};
-    if (figure->gp != NULL) fclose(figure->gp);
-    if (figure->data != NULL) fclose(figure->data);
+    if (figure->gp != NULL) (void)fclose(figure->gp);
+    if (figure->data != NULL) (void)fclose(figure->data);
     figure->gp = figure->data = NULL;
     for (size_t i = 0; i < 2; i++) {
         char path[640];

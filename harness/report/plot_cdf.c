@@ -186,7 +186,7 @@ static void write_panel(struct ryz_figure *figure, struct curves *curves, uint32
     fprintf(gp, "%s\n",
             panel == 0 ? "set ylabel 'share of requests [%]' offset 1.2,0" : "unset ylabel");
     write_range(figure, curves, panel);
-    fputs("plot ", gp);
+    (void)fputs("plot ", gp);
     for (uint32_t c = 0; c < curves->count; c++) {
         struct curve *curve = &curves->curve[c];
         uint32_t block = ryz_figure_block(figure, "%s of %s: ms, %%",
@@ -228,15 +228,15 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct curve
                  curves->points);
     status = ryz_figure_begin(&figure, context->folder, "cdf", &caption, subtitle, error);
     if (status != RYZ_OK) return status;
-    fputs("set multiplot\nset logscale x 10\nset format x '%g'\nset yrange [0:100.5]\n"
-          "set ytics (0,25,50,75,90,99)\nset mxtics default\nunset key\n",
-          figure.gp);
+    (void)fputs("set multiplot\nset logscale x 10\nset format x '%g'\nset yrange [0:100.5]\n"
+                "set ytics (0,25,50,75,90,99)\nset mxtics default\nunset key\n",
+                figure.gp);
     write_legend(&figure, curves);
     for (uint32_t p = 0; p < PANELS; p++) {
         write_panel(&figure, curves, p);
-        if (p == 0) fputs("unset label\n", figure.gp);
+        if (p == 0) (void)fputs("unset label\n", figure.gp);
     }
-    fputs("unset multiplot\n", figure.gp);
+    (void)fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);
 }
 

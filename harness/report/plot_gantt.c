@@ -14,12 +14,12 @@
 #define ROWS_MAX    64u
 #define ROWS_BEFORE 12u /* requests shown before the first fault */
 
-enum part { PART_WAIT, PART_PREFILL, PART_DECODE, PARTS };
+enum part { RYZ_GANTT_WAIT, RYZ_GANTT_PREFILL, RYZ_GANTT_DECODE, RYZ_GANTT_PARTS };
 
 /* One request's intervals; absent ones begin at RYZ_TIME_NONE. */
 struct life {
     const struct ryz_request_row *row;
-    int64_t begin[PARTS], end[PARTS];
+    int64_t begin[RYZ_GANTT_PARTS], end[RYZ_GANTT_PARTS];
 };
 
 static int by_schedule(const void *a, const void *b)
@@ -33,25 +33,25 @@ static int by_schedule(const void *a, const void *b)
 static struct life client_view(const struct ryz_request_row *row)
 {
     struct life life = {.row = row};
-    for (int p = 0; p < PARTS; p++) life.begin[p] = life.end[p] = RYZ_TIME_NONE;
+    for (int p = 0; p < RYZ_GANTT_PARTS; p++) life.begin[p] = life.end[p] = RYZ_TIME_NONE;
     bool first = row->t_first != RYZ_TIME_NONE;
-    life.begin[PART_WAIT] = row->t_sched;
-    life.end[PART_WAIT] = first ? row->t_first : row->t_done;
+    life.begin[RYZ_GANTT_WAIT] = row->t_sched;
+    life.end[RYZ_GANTT_WAIT] = first ? row->t_first : row->t_done;
     if (!first) return life;
-    life.begin[PART_DECODE] = row->t_first;
-    life.end[PART_DECODE] = row->t_last != RYZ_TIME_NONE ? row->t_last : row->t_done;
+    life.begin[RYZ_GANTT_DECODE] = row->t_first;
+    life.end[RYZ_GANTT_DECODE] = row->t_last != RYZ_TIME_NONE ? row->t_last : row->t_done;
     return life;
 }
 
 static void add_span(struct life *life, const struct ryz_span_row *span)
 {
     if (span->name == RYZ_SPAN_PREFILL) {
-        life->begin[PART_PREFILL] = span->t0_ns;
-        life->end[PART_PREFILL] = span->t1_ns;
-        life->end[PART_WAIT] = span->t0_ns;
+        life->begin[RYZ_GANTT_PREFILL] = span->t0_ns;
+        life->end[RYZ_GANTT_PREFILL] = span->t1_ns;
+        life->end[RYZ_GANTT_WAIT] = span->t0_ns;
     } else if (span->name == RYZ_SPAN_DECODE) {
-        life->begin[PART_DECODE] = span->t0_ns;
-        life->end[PART_DECODE] = span->t1_ns;
+        life->begin[RYZ_GANTT_DECODE] = span->t0_ns;
+        life->end[RYZ_GANTT_DECODE] = span->t1_ns;
     }
 }
 
@@ -89,7 +89,7 @@ static size_t choose_first(const struct ryz_run_data *data, const struct life *l
 static uint32_t write_part(struct ryz_figure *figure, const struct life *lives, size_t count,
                            enum part part)
 {
-    static const char *const names[PARTS] = {"waiting", "prefill", "decode"};
+    static const char *const names[RYZ_GANTT_PARTS] = {"waiting", "prefill", "decode"};
     uint32_t block = ryz_figure_block(figure, "%s: begin s, end s, line", names[part]);
     for (size_t i = 0; i < count; i++) {
         int64_t begin = lives[i].begin[part], end = lives[i].end[part];
@@ -122,7 +122,7 @@ static void write_axes(const struct ryz_figure *figure, const struct ryz_run_dat
     FILE *gp = figure->gp;
     double begin = (double)lives[0].row->t_sched / 1e9, end = begin;
     for (size_t i = 0; i < count; i++)
-        for (int p = 0; p < PARTS; p++)
+        for (int p = 0; p < RYZ_GANTT_PARTS; p++)
             if (lives[i].end[p] != RYZ_TIME_NONE && (double)lives[i].end[p] / 1e9 > end)
                 end = (double)lives[i].end[p] / 1e9;
     double margin = (end - begin) * 0.01 + 1e-6;
@@ -139,15 +139,15 @@ static void write_axes(const struct ryz_figure *figure, const struct ryz_run_dat
     size_t step = count / 16 + 1;
     for (size_t i = 0; i < count; i += step)
         fprintf(gp, "%s'%llu' %zu", i > 0 ? ", " : "", (unsigned long long)lives[i].row->id, i);
-    fputs(")\n", gp);
+    (void)fputs(")\n", gp);
     (void)data;
 }
 
 static enum ryz_status draw(const struct ryz_plot_context *context, const struct ryz_run_data *data,
                             const struct life *lives, size_t count, struct ryz_error *error)
 {
-    static const char *const names[PARTS] = {"waiting", "prefill", "decode"};
-    static const char *const colours[PARTS] = {"#C8C8C8", RYZ_ORANGE, RYZ_BLUE};
+    static const char *const names[RYZ_GANTT_PARTS] = {"waiting", "prefill", "decode"};
+    static const char *const colours[RYZ_GANTT_PARTS] = {"#C8C8C8", RYZ_ORANGE, RYZ_BLUE};
     struct ryz_figure figure;
     struct ryz_caption caption;
     char subtitle[256];
@@ -160,8 +160,8 @@ static enum ryz_status draw(const struct ryz_plot_context *context, const struct
     if (status != RYZ_OK) return status;
     write_axes(&figure, data, lives, count);
     ryz_figure_faults(&figure, data, 0.985);
-    fputs("plot ", figure.gp);
-    for (int p = 0; p < PARTS; p++) {
+    (void)fputs("plot ", figure.gp);
+    for (int p = 0; p < RYZ_GANTT_PARTS; p++) {
         uint32_t block = write_part(&figure, lives, count, (enum part)p);
         fprintf(figure.gp,
                 "data index %u using 1:3:1:2:($3-0.38):($3+0.38) with boxxyerror fs solid 1 "
@@ -175,7 +175,7 @@ static enum ryz_status draw(const struct ryz_plot_context *context, const struct
                 "'not answered'\n",
                 failures_block, RYZ_RED);
     else
-        fputs("1/0 notitle\n", figure.gp);
+        (void)fputs("1/0 notitle\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);
 }
 

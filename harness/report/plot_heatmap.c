@@ -91,11 +91,11 @@ static void write_tics(FILE *gp, const char *axis, char values[VALUES_MAX][32], 
 {
     fprintf(gp, "set %stics (", axis);
     for (uint32_t i = 0; i < count; i++) {
-        if (i > 0) fputs(", ", gp);
+        if (i > 0) (void)fputs(", ", gp);
         ryz_figure_quote(gp, values[i]);
         fprintf(gp, " %u", i);
     }
-    fputs(") scale 0\n", gp);
+    (void)fputs(") scale 0\n", gp);
 }
 
 static void begin_panel(FILE *gp, uint32_t p)
@@ -105,7 +105,7 @@ static void begin_panel(FILE *gp, uint32_t p)
             "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
             "set tmargin at screen 0.84\nset bmargin at screen 0.16\nset title '%s'\n",
             left, left + 0.255, panels[p].title);
-    if (p == 1) fputs("unset label\n", gp);
+    if (p == 1) (void)fputs("unset label\n", gp);
 }
 
 /* Smallest and largest finite value of the grid; false if there is none. */
@@ -140,7 +140,7 @@ static void heat_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
         }
     begin_panel(figure->gp, p);
     if (!any) {
-        fputs("plot 1/0 notitle\n", figure->gp);
+        (void)fputs("plot 1/0 notitle\n", figure->gp);
         return;
     }
     if (logarithm) {
@@ -182,7 +182,7 @@ static void line_panel(struct ryz_figure *figure, struct grid *grid, uint32_t p)
                 "notitle\n",
                 block, ryz_colour(p));
     else
-        fputs("plot 1/0 notitle\n", figure->gp);
+        (void)fputs("plot 1/0 notitle\n", figure->gp);
 }
 
 static enum ryz_status draw(const struct ryz_plot_context *context, struct grid *grid,
@@ -203,16 +203,16 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct grid 
              points->axis_count > (two ? 2u : 1u) ? "; mean over the other axes" : "");
     status = ryz_figure_begin(&figure, context->folder, "heatmap", &caption, subtitle, error);
     if (status != RYZ_OK) return status;
-    fputs("set multiplot\nunset colorbox\nset xlabel ", figure.gp);
+    (void)fputs("set multiplot\nunset colorbox\nset xlabel ", figure.gp);
     ryz_figure_quote(figure.gp, ryz_points_short_key(points->axes[grid->x]));
-    fputs("\n", figure.gp);
+    (void)fputs("\n", figure.gp);
     fprintf(figure.gp, "set xrange [-0.5:%u.5]\n", grid->nx - 1);
     write_tics(figure.gp, "x", grid->xs, grid->nx);
     if (two) {
         fprintf(figure.gp, "unset grid\nset border 0\nset yrange [%u.5:-0.5]\nset ylabel ",
                 grid->ny - 1);
         ryz_figure_quote(figure.gp, ryz_points_short_key(points->axes[grid->y]));
-        fputs("\n", figure.gp);
+        (void)fputs("\n", figure.gp);
         write_tics(figure.gp, "y", grid->ys, grid->ny);
     }
     for (uint32_t p = 0; p < PANELS; p++) {
@@ -220,9 +220,9 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct grid 
             heat_panel(&figure, grid, p);
         else
             line_panel(&figure, grid, p);
-        if (two && p == 0) fputs("unset ylabel\n", figure.gp);
+        if (two && p == 0) (void)fputs("unset ylabel\n", figure.gp);
     }
-    fputs("unset multiplot\n", figure.gp);
+    (void)fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);
 }
 

@@ -69,7 +69,7 @@ static void accuracy_panel(struct ryz_figure *figure, const struct ryz_points *p
         fprintf(figure->data, "%.6g %.6g %.6g %.6g ", point->model_size / (1024.0 * 1024),
                 100 * (lo + hi) / 2, 100 * lo, 100 * hi);
         ryz_figure_column(figure->data, name);
-        fputc('\n', figure->data);
+        (void)fputc('\n', figure->data);
     }
     fprintf(figure->gp,
             "set title 'Accuracy against size'\nset xlabel 'weights as served [MiB]'\n"
@@ -131,6 +131,7 @@ static void collect(struct field *field)
         field->y_most = first || y > field->y_most ? y : field->y_most;
         field->sorted[field->count++] = point;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): they are pointers */
     qsort(field->sorted, field->count, sizeof *field->sorted, by_rate);
     field->logarithm = field->y_least > 0 && field->y_most / field->y_least > 15;
 }
@@ -171,7 +172,7 @@ static uint32_t write_labels(struct ryz_figure *figure, const struct field *fiel
             label_of(field->points, point, text, sizeof text);
             fprintf(figure->data, "%.6g %.6g ", point->out_tok_rate, latency(point) / 1e9);
             ryz_figure_column(figure->data, text);
-            fputc('\n', figure->data);
+            (void)fputc('\n', figure->data);
         }
     return block;
 }
@@ -205,7 +206,7 @@ static void latency_axes(struct ryz_figure *figure, const struct field *field)
         snprintf(title + strlen(title), sizeof title - strlen(title), "; labels: %s%s",
                  ryz_points_short_key(points->axes[points->axis_count > 1 ? 1 : 0]),
                  points->axis_count > 2 ? ", ..." : "");
-    fputs("set title ", figure->gp);
+    (void)fputs("set title ", figure->gp);
     ryz_figure_quote(figure->gp, title);
     fprintf(figure->gp,
             " offset 0,1.4\nset xlabel 'output tokens a second'\nset ylabel 'e2e p90 [s]'\nset "
@@ -278,17 +279,17 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct field
     status = ryz_figure_begin(&figure, context->folder, "pareto", &caption,
                               "Points of the sweep, mean of their repeats", error);
     if (status != RYZ_OK) return status;
-    fputs("set multiplot\n", figure.gp);
+    (void)fputs("set multiplot\n", figure.gp);
     if (left) {
         set_panel(figure.gp, 0.075, right ? 0.48 : 0.97);
         accuracy_panel(&figure, points);
-        fputs("unset label\n", figure.gp);
+        (void)fputs("unset label\n", figure.gp);
     }
     if (right) {
         set_panel(figure.gp, left ? 0.56 : 0.075, 0.97);
         latency_panel(&figure, field);
     }
-    fputs("unset multiplot\n", figure.gp);
+    (void)fputs("unset multiplot\n", figure.gp);
     return ryz_figure_end(&figure, context->result, error);
 }
 
@@ -298,6 +299,7 @@ enum ryz_status ryz_plot_pareto(const struct ryz_plot_context *context, struct r
     enum ryz_status status = ryz_points_read(context->results, &points, error);
     if (status != RYZ_OK) return status;
     struct field field = {.points = &points};
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): they are pointers */
     field.sorted = calloc(points.count + 1, sizeof *field.sorted);
     if (field.sorted == NULL)
         status = ryz_fail(error, RYZ_NO_MEMORY, "no memory for a figure");

@@ -75,65 +75,83 @@ static void begin_panel(struct panels *panels, const char *ylabel)
     double height = (0.885 - 0.10) / panels->count;
     double top = 0.885 - height * panels->index;
     bool last = panels->index + 1 == panels->count;
-    if (panels->index == 1) fputs("unset label\n", gp);
+    if (panels->index == 1) (void)fputs("unset label\n", gp);
     fprintf(gp, "set tmargin at screen %.4f\nset bmargin at screen %.4f\n", top - 0.012,
             top - height + 0.028);
     fprintf(gp, "set ylabel '%s'\n", ylabel);
-    fputs(last
-              ? "set format x '%g'\nset xlabel 'time since the start of the run [s]' offset 0,0.4\n"
-              : "set format x ''\nunset xlabel\n",
-          gp);
+    (void)fputs(
+        last ? "set format x '%g'\nset xlabel 'time since the start of the run [s]' offset 0,0.4\n"
+             : "set format x ''\nunset xlabel\n",
+        gp);
     ryz_figure_faults(panels->figure, panels->data, panels->index == 0 ? 0.93 : -1);
     panels->index++;
 }
 
-static void request_panel(struct panels *panels)
+/* Points of one traffic's answered requests; widens the range. Returns how many. */
+static uint32_t write_answers(struct panels *panels, uint32_t phase, double *least, double *most)
 {
     size_t count = 0;
+    uint32_t written = 0;
     const struct ryz_request_row *rows = ryz_run_rows(panels->data, RYZ_TABLE_REQUESTS, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].phase != phase || rows[i].status != RYZ_REQUEST_OK) continue;
+        if (rows[i].t_first == RYZ_TIME_NONE) continue;
+        double ttft = fmax((double)(rows[i].t_first - rows[i].t_sched) / 1e6, 1e-3);
+        (void)fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched), ttft);
+        *most = fmax(*most, ttft);
+        *least = fmin(*least, ttft);
+        written++;
+    }
+    return written;
+}
+
+/* Failed requests at one height above all answered ones. Returns how many. */
+static uint32_t write_failures(struct panels *panels, double height)
+{
+    size_t count = 0;
+    uint32_t failures = 0;
+    const struct ryz_request_row *rows = ryz_run_rows(panels->data, RYZ_TABLE_REQUESTS, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!ryz_request_failed(&rows[i])) continue;
+        (void)fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched), height);
+        failures++;
+    }
+    return failures;
+}
+
+static void request_panel(struct panels *panels)
+{
     const struct ryz_run_info *info = &panels->data->info;
+    struct ryz_figure *figure = panels->figure;
     uint32_t blocks[RYZ_PHASES_MAX] = {0}, used[RYZ_PHASES_MAX] = {0};
     double most = 1, least = INFINITY;
     for (uint32_t p = 0; p < info->phase_count; p++) {
-        blocks[p] = ryz_figure_block(panels->figure, "%s: s, ttft in ms", info->phases[p]);
-        for (size_t i = 0; i < count; i++) {
-            if (rows[i].phase != p || rows[i].status != RYZ_REQUEST_OK) continue;
-            if (rows[i].t_first == RYZ_TIME_NONE) continue;
-            double ttft = (double)(rows[i].t_first - rows[i].t_sched) / 1e6;
-            fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched),
-                    ttft > 1e-3 ? ttft : 1e-3);
-            most = ttft > most ? ttft : most;
-            least = ttft < least ? ttft : least;
-            used[p]++;
-        }
+        blocks[p] = ryz_figure_block(figure, "%s: s, ttft in ms", info->phases[p]);
+        used[p] = write_answers(panels, p, &least, &most);
     }
-    uint32_t failures = 0, block = ryz_figure_block(panels->figure, "failed: s, at a height");
-    for (size_t i = 0; i < count; i++) {
-        if (!ryz_request_failed(&rows[i])) continue;
-        fprintf(panels->figure->data, "%.6g %.6g\n", seconds(rows[i].t_sched), most * 1.6);
-        failures++;
-    }
+    uint32_t block = ryz_figure_block(figure, "failed: s, at a height");
+    uint32_t failures = write_failures(panels, most * 1.6);
     begin_panel(panels, "ttft [ms]");
-    FILE *gp = panels->figure->gp;
     least = isfinite(least) && least > 1e-3 ? least / 1.5 : most / 10;
-    fprintf(gp, "set logscale y 10\nset yrange [%.4g:%.4g]\n", least, most * 4);
-    ryz_figure_log_tics(panels->figure, "y", least, most * 4);
-    fputs("plot ", gp);
+    (void)fprintf(figure->gp, "set logscale y 10\nset yrange [%.4g:%.4g]\n", least, most * 4);
+    ryz_figure_log_tics(figure, "y", least, most * 4);
+    (void)fputs("plot ", figure->gp);
     for (uint32_t p = 0; p < info->phase_count; p++) {
         if (used[p] == 0) continue;
-        fprintf(gp, "data index %u using 1:2 with points pt 7 ps 0.45 lc rgb '%s' title ",
-                blocks[p], ryz_colour(p));
-        ryz_figure_quote(gp, info->phases[p]);
-        fputs(", \\\n     ", gp);
+        (void)fprintf(figure->gp,
+                      "data index %u using 1:2 with points pt 7 ps 0.45 lc rgb '%s' title ",
+                      blocks[p], ryz_colour(p));
+        ryz_figure_quote(figure->gp, info->phases[p]);
+        (void)fputs(", \\\n     ", figure->gp);
     }
     if (failures > 0)
-        fprintf(gp,
-                "data index %u using 1:2 with points pt 2 ps 0.8 lw 1.5 lc rgb '%s' title "
-                "'failed (%u)'\n",
-                block, RYZ_RED, failures);
+        (void)fprintf(figure->gp,
+                      "data index %u using 1:2 with points pt 2 ps 0.8 lw 1.5 lc rgb '%s' title "
+                      "'failed (%u)'\n",
+                      block, RYZ_RED, failures);
     else
-        fputs("1/0 notitle\n", gp);
-    fputs("unset logscale y\nset yrange [0:*]\nset ytics auto\n", gp);
+        (void)fputs("1/0 notitle\n", figure->gp);
+    (void)fputs("unset logscale y\nset yrange [0:*]\nset ytics auto\n", figure->gp);
 }
 
 static void throughput_panel(struct panels *panels)
@@ -188,7 +206,7 @@ static void machine_panel(struct panels *panels, bool engine)
     uint32_t c = bins_write(panels->figure, &cpu, false, "share of the cores in use, %");
     begin_panel(panels, "in use [%]");
     FILE *gp = panels->figure->gp;
-    fputs("set yrange [0:105]\nplot ", gp);
+    (void)fputs("set yrange [0:105]\nplot ", gp);
     if (engine)
         fprintf(gp, "data index %u using 1:2 with lines lw 1.8 lc rgb '%s' title 'KV cache'%s", k,
                 RYZ_PURPLE, watched ? ", \\\n     " : "\n");
@@ -212,7 +230,7 @@ static void draw_panels(struct panels *panels)
     throughput_panel(panels);
     if (steps > 0) engine_panel(panels);
     if (steps > 0 || host > 0) machine_panel(panels, steps > 0);
-    fputs("unset multiplot\n", panels->figure->gp);
+    (void)fputs("unset multiplot\n", panels->figure->gp);
 }
 
 enum ryz_status ryz_plot_timeline(const struct ryz_plot_context *context, struct ryz_error *error)

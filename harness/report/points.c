@@ -93,34 +93,42 @@ static int by_number(const void *a, const void *b)
     return (x->point > y->point) - (x->point < y->point);
 }
 
+/* Reads all runs into points that have room for them. */
+static enum ryz_status read_runs(const struct ryz_results *results, uint32_t runs,
+                                 struct ryz_points *points, struct sums *sums,
+                                 struct ryz_error *error)
+{
+    for (uint32_t r = 0; r < runs; r++) {
+        struct ryz_run_data data;
+        enum ryz_status status =
+            ryz_results_read_run(results, r, RYZ_TABLE_BIT(RYZ_TABLE_SUMMARY), &data, error);
+        if (status != RYZ_OK) return status;
+        struct ryz_point_numbers *point = find_point(points, &data.info);
+        add_run(point, &sums[point - points->points], &data);
+        ryz_run_data_deinit(&data);
+    }
+    qsort(points->points, points->count, sizeof *points->points, by_number);
+    return RYZ_OK;
+}
+
 enum ryz_status ryz_points_read(const struct ryz_results *results, struct ryz_points *points,
                                 struct ryz_error *error)
 {
     uint32_t runs = ryz_results_run_count(results);
     const char *keys[6];
-    enum ryz_status status = RYZ_OK;
     *points = (struct ryz_points){.axis_count = ryz_results_axes(results, keys)};
     for (uint32_t i = 0; i < points->axis_count; i++)
-        snprintf(points->axes[i], sizeof points->axes[i], "%s", keys[i]);
+        (void)snprintf(points->axes[i], sizeof points->axes[i], "%s", keys[i]);
     points->points = calloc(runs + 1u, sizeof *points->points);
     struct sums *sums = calloc(runs + 1u, sizeof *sums);
+    enum ryz_status status = RYZ_OK;
     if (points->points == NULL || sums == NULL)
         status = ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u runs", runs);
-    for (uint32_t r = 0; status == RYZ_OK && r < runs; r++) {
-        struct ryz_run_data data;
-        status = ryz_results_read_run(results, r, RYZ_TABLE_BIT(RYZ_TABLE_SUMMARY), &data, error);
-        if (status != RYZ_OK) break;
-        struct ryz_point_numbers *point = find_point(points, &data.info);
-        add_run(point, &sums[point - points->points], &data);
-        ryz_run_data_deinit(&data);
-    }
+    else
+        status = read_runs(results, runs, points, sums, error);
     free(sums);
-    if (status != RYZ_OK) {
-        ryz_points_free(points);
-        return status;
-    }
-    qsort(points->points, points->count, sizeof *points->points, by_number);
-    return RYZ_OK;
+    if (status != RYZ_OK) ryz_points_free(points);
+    return status;
 }
 
 void ryz_points_free(struct ryz_points *points)

@@ -102,7 +102,7 @@ static void print_numbers(FILE *out, const struct ryz_summary_row *rows, size_t 
         ryz_report_format(rows[i].value, rows[i].unit, text, sizeof text);
         fprintf(out, "  %-34s %10s%s", rows[i].metric, text, ++column % 2 == 0 ? "\n" : "  ");
     }
-    if (column % 2 != 0) fputc('\n', out);
+    if (column % 2 != 0) (void)fputc('\n', out);
 }
 
 void ryz_report_print_run(FILE *out, const struct ryz_run_data *data)
@@ -114,11 +114,11 @@ void ryz_report_print_run(FILE *out, const struct ryz_run_data *data)
             info->label[0] != '\0' ? "  " : "", info->label, info->valid ? "" : "  INVALID");
     if (!info->valid) fprintf(out, "  invalid: %s\n", info->invalid_reason);
     if (count == 0) {
-        fputs("  nothing was measured\n", out);
+        (void)fputs("  nothing was measured\n", out);
         return;
     }
     print_distributions(out, rows, count, info);
-    fputc('\n', out);
+    (void)fputc('\n', out);
     print_numbers(out, rows, count, info);
 }
 
@@ -141,6 +141,7 @@ static const char *verdict_word(int8_t verdict)
 /* Colour only where a person looks, and not against their wish (no-color.org). */
 static const char *verdict_colour(FILE *out, int8_t verdict)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here writes the environment */
     if (!isatty(fileno(out)) || getenv("NO_COLOR") != NULL) return "";
     return verdict == 1 ? "\033[32m" : verdict == -1 ? "\033[2m" : "\033[31m";
 }
@@ -242,11 +243,11 @@ static void print_points(FILE *out, const struct ryz_points *points)
             width[a] = length > width[a] ? length : width[a];
         }
     }
-    fputc('\n', out);
+    (void)fputc('\n', out);
     for (uint32_t a = 0; a < points->axis_count; a++)
         fprintf(out, "%-*s  ", width[a], ryz_points_short_key(points->axes[a]));
     for (size_t c = 0; c < column_count; c++) fprintf(out, " %10s", columns[c].heading);
-    fputc('\n', out);
+    (void)fputc('\n', out);
     for (size_t i = 0; i < points->count; i++) {
         const struct ryz_point_numbers *point = &points->points[i];
         for (uint32_t a = 0; a < points->axis_count; a++)
