@@ -366,3 +366,37 @@ Test(record_live, a_killed_run_becomes_an_ordinary_results_file)
     ryz_run_data_deinit(&data);
     ryz_results_close(results);
 }
+
+Test(record_live, a_file_can_be_read_while_it_is_written, .timeout = 120)
+{
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char path[512];
+    size_t last = 0;
+    int status = 0;
+    cr_assert_neq(shared, MAP_FAILED);
+    snprintf(path, sizeof path, "%s", support_path("growing.h5"));
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) child(path, shared);
+    struct timespec pause = {.tv_nsec = 30000000};
+    while (ryz_load_acquire(&shared->acked[RYZ_TABLE_TOKENS]) == 0) nanosleep(&pause, NULL);
+    for (int round = 0; round < 6; round++) {
+        struct ryz_run_data data;
+        struct ryz_error error = {0};
+        uint64_t acked = ryz_load_acquire(&shared->acked[RYZ_TABLE_TOKENS]);
+        cr_assert_eq(ryz_run_data_open_live(path, &data, NULL, &error), RYZ_OK, "round %d: %s",
+                     round, error.text);
+        cr_expect_geq(data.tables[RYZ_TABLE_TOKENS].count, acked);
+        cr_expect_geq(data.tables[RYZ_TABLE_TOKENS].count, last);
+        expect_rows(&data, RYZ_TABLE_TOKENS);
+        expect_rows(&data, RYZ_TABLE_REQUESTS);
+        last = data.tables[RYZ_TABLE_TOKENS].count;
+        ryz_run_data_deinit(&data);
+        nanosleep(&pause, NULL);
+    }
+    cr_expect_gt(last, 0);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child ended by itself");
+}
