@@ -30,6 +30,7 @@ struct ryz_number {
     bool proportion; /* numerator of denominator independent trials: has a Wilson interval */
     double lo, hi;   /* interval where it comes with the number, else NaN */
     size_t n;        /* what it rests on */
+    bool no_memory;  /* it could not be computed for lack of memory */
 };
 
 /* The window of a view. */

@@ -128,6 +128,7 @@ static void trace_coverage(const struct ryz_view *view, struct ryz_number *out)
     const struct ryz_span_row *spans = ryz_run_rows(view->data, RYZ_TABLE_SPANS, &span_count);
     uint8_t *found = calloc(count + 1, 1);
     if (found == NULL || span_count == 0) {
+        out->no_memory = found == NULL;
         free(found);
         return;
     }

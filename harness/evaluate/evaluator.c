@@ -94,7 +94,8 @@ static struct ryz_point *find_point(struct ryz_evaluator *evaluator,
 /* ---- validity ---- */
 
 /* Lag of open traffic only: in a closed loop the server sets the pace. */
-static struct ryz_estimate lag_p99(const struct ryz_plan *plan, const struct ryz_view *all)
+static enum ryz_status lag_p99(const struct ryz_plan *plan, const struct ryz_view *all,
+                               double *lag_ns, struct ryz_error *error)
 {
     struct ryz_samples samples = {0};
     for (uint32_t t = 0; t < plan->traffic_count; t++) {
@@ -103,13 +104,16 @@ static struct ryz_estimate lag_p99(const struct ryz_plan *plan, const struct ryz
         if (plan->traffic[t].arrival != RYZ_ARRIVAL_CLOSED)
             ryz_collect_samples(&view, RYZ_Q_LAG, &samples);
     }
-    struct ryz_estimate e = ryz_samples_estimate(&samples, RYZ_STAT_P99);
+    bool no_memory = samples.no_memory;
+    *lag_ns = ryz_samples_estimate(&samples, RYZ_STAT_P99).value;
     ryz_samples_free(&samples);
-    return e;
+    return no_memory ? ryz_fail(error, RYZ_NO_MEMORY, "no memory for the generator's lag") : RYZ_OK;
 }
 
-static void check_validity(const struct ryz_evaluator *evaluator, const struct ryz_plan *plan,
-                           const struct ryz_windows *windows, struct ryz_run_data *data)
+static enum ryz_status check_validity(const struct ryz_evaluator *evaluator,
+                                      const struct ryz_plan *plan,
+                                      const struct ryz_windows *windows, struct ryz_run_data *data,
+                                      struct ryz_error *error)
 {
     struct ryz_view all = {.data = data, .windows = windows, .traffic = -1};
     struct ryz_number dropped;
@@ -123,17 +127,18 @@ static void check_validity(const struct ryz_evaluator *evaluator, const struct r
                                     "traffic %s reached no steady state; let it run longer "
                                     "or set measure = yes",
                                     plan->traffic[t].name);
-    if (evaluator->lag_target || isnan(evaluator->tightest_ns)) return;
-    struct ryz_estimate lag = lag_p99(plan, &all);
-    double bound = ryz_lag_bound_ns(evaluator, LAG_SHARE);
-    if (!(lag.value > bound)) return;
+    if (evaluator->lag_target || isnan(evaluator->tightest_ns)) return RYZ_OK;
+    double lag_ns = 0, bound = ryz_lag_bound_ns(evaluator, LAG_SHARE);
+    enum ryz_status status = lag_p99(plan, &all, &lag_ns, error);
+    if (status != RYZ_OK || !(lag_ns > bound)) return status;
     char got[32], limit[32];
-    ryz_quantity_format(lag.value, "ns", got, sizeof got);
+    ryz_quantity_format(lag_ns, "ns", got, sizeof got);
     ryz_quantity_format(bound, "ns", limit, sizeof limit);
     ryz_run_data_invalidate(data,
                             "the generator sent late: harness.lag.p99 is %s, bound %s (5 %% "
                             "of the tightest latency target, at least 1 ms)",
                             got, limit);
+    return RYZ_OK;
 }
 
 /* ---- one run ---- */
@@ -160,6 +165,8 @@ static enum ryz_status pool_targets(const struct ryz_evaluator *evaluator,
             continue;
         }
         ryz_collect_number(&view, scope->name.quantity, &number);
+        if (number.no_memory)
+            return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the number of a target");
         ryz_number_add(&point->pools[i].number, &number);
     }
     return RYZ_OK;
@@ -171,8 +178,10 @@ enum ryz_status ryz_evaluator_add(struct ryz_evaluator *evaluator,
 {
     struct ryz_windows windows;
     ryz_windows_mark(point_plan, data, &windows);
-    check_validity(evaluator, point_plan, &windows, data);
-    enum ryz_status status = ryz_summarise(point_plan, data, &windows, error);
+    if (windows.no_memory)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory to find the measured window");
+    enum ryz_status status = check_validity(evaluator, point_plan, &windows, data, error);
+    if (status == RYZ_OK) status = ryz_summarise(point_plan, data, &windows, error);
     if (status != RYZ_OK) return status;
     struct ryz_point *point = find_point(evaluator, &data->info, error);
     if (point == NULL) return RYZ_NO_MEMORY;

@@ -57,7 +57,8 @@ static struct point *take_points(const struct ryz_view *view, size_t *count)
     return points;
 }
 
-static double median_between(const struct point *points, size_t count, int64_t from, int64_t to)
+static double median_between(const struct point *points, size_t count, int64_t from, int64_t to,
+                             bool *no_memory)
 {
     struct ryz_samples samples = {0};
     for (size_t i = 0; i < count; i++)
@@ -65,17 +66,19 @@ static double median_between(const struct point *points, size_t count, int64_t f
             ryz_samples_add(&samples, points[i].ttft);
     double median =
         samples.count < 5 ? (double)NAN : ryz_samples_estimate(&samples, RYZ_STAT_P50).value;
+    *no_memory |= samples.no_memory;
     ryz_samples_free(&samples);
     return median;
 }
 
 /* Are the RUN requests from points on well? */
-static bool well(const struct point *points, double limit)
+static bool well(const struct point *points, double limit, bool *no_memory)
 {
     struct ryz_samples samples = {0};
     for (size_t i = 0; i < RUN; i++) ryz_samples_add(&samples, points[i].ttft);
     bool good = ryz_samples_estimate(&samples, RYZ_STAT_P50).value <= limit &&
                 isfinite(ryz_samples_estimate(&samples, RYZ_STAT_MAX).value);
+    *no_memory |= samples.no_memory;
     ryz_samples_free(&samples);
     return good;
 }
@@ -89,8 +92,9 @@ void ryz_collect_recover(const struct ryz_view *view, struct ryz_number *out)
     int64_t from = view->fault_kills ? on : off;
     if (on == RYZ_TIME_NONE || from == RYZ_TIME_NONE) return;
     struct point *points = take_points(view, &count);
+    out->no_memory = points == NULL;
     if (points == NULL) return;
-    double before = median_between(points, count, on - BEFORE_NS, on);
+    double before = median_between(points, count, on - BEFORE_NS, on, &out->no_memory);
     size_t first = 0;
     while (first < count && points[first].t_sched < from) first++;
     /* Traffic that ends with the fault says nothing about what comes after it. */
@@ -99,7 +103,7 @@ void ryz_collect_recover(const struct ryz_view *view, struct ryz_number *out)
     out->denominator = 1;
     out->n = count;
     for (size_t i = first; out->known && i + RUN <= count; i++) {
-        if (!well(points + i, before * SLACK)) continue;
+        if (!well(points + i, before * SLACK, &out->no_memory)) continue;
         out->numerator = (double)(points[i].t_sched - from);
         break;
     }

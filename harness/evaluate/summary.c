@@ -59,6 +59,9 @@ static enum ryz_status put_number(const struct sink *sink, const struct ryz_view
 {
     struct ryz_number number;
     ryz_collect_number(view, quantity, &number);
+    if (number.no_memory)
+        return ryz_fail(sink->error, RYZ_NO_MEMORY, "no memory for %s",
+                        ryz_quantity_spec(quantity)->name);
     struct ryz_estimate e = ryz_number_estimate(&number);
     if (isnan(e.value)) return RYZ_OK;
     return put(sink, ryz_quantity_spec(quantity), RYZ_STAT_NONE, &e);

@@ -64,10 +64,11 @@ static int ascending(const void *a, const void *b)
 /* First answer after `concurrency` requests of the traffic had been sent; NONE if that never
  * happened. */
 static int64_t closed_loop_full(const struct ryz_request_row *rows, size_t count, uint32_t traffic,
-                                uint32_t concurrency)
+                                uint32_t concurrency, bool *no_memory)
 {
     int64_t *sends = malloc((count + 1) * sizeof *sends), first = RYZ_TIME_NONE;
     size_t sent = 0;
+    *no_memory |= sends == NULL;
     if (sends == NULL) return RYZ_TIME_NONE;
     for (size_t i = 0; i < count; i++)
         if (rows[i].phase == traffic && rows[i].t_send != RYZ_TIME_NONE)
@@ -86,7 +87,7 @@ static int64_t closed_loop_full(const struct ryz_request_row *rows, size_t count
 
 static struct ryz_window find_window(const struct ryz_traffic_plan *plan,
                                      const struct ryz_request_row *rows, size_t count,
-                                     uint32_t traffic)
+                                     uint32_t traffic, bool *no_memory)
 {
     struct ryz_window w = {.begin_ns = RYZ_TIME_NONE, .end_ns = RYZ_TIME_NONE};
     struct extent e = find_extent(rows, count, traffic);
@@ -101,7 +102,7 @@ static struct ryz_window find_window(const struct ryz_traffic_plan *plan,
     w.steady = true;
     w.end_ns = e.last_sched;
     if (plan->arrival == RYZ_ARRIVAL_CLOSED)
-        w.begin_ns = closed_loop_full(rows, count, traffic, plan->concurrency);
+        w.begin_ns = closed_loop_full(rows, count, traffic, plan->concurrency, no_memory);
     else
         w.begin_ns = e.first_sched + (int64_t)(RAMP_SHARE * (double)(e.last_sched - e.first_sched));
     w.measured = w.begin_ns != RYZ_TIME_NONE && w.begin_ns < w.end_ns;
@@ -130,7 +131,7 @@ void ryz_windows_mark(const struct ryz_plan *plan, struct ryz_run_data *data,
     *windows = (struct ryz_windows){0};
     for (uint32_t t = 0; t < RYZ_PHASES_MAX; t++) {
         const struct ryz_traffic_plan *traffic = t < plan->traffic_count ? &plan->traffic[t] : NULL;
-        windows->traffic[t] = find_window(traffic, rows, count, t);
+        windows->traffic[t] = find_window(traffic, rows, count, t, &windows->no_memory);
         widen(&windows->all, &windows->traffic[t]);
     }
     for (size_t i = 0; i < count; i++) {

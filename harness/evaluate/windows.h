@@ -20,6 +20,7 @@ struct ryz_window {
 struct ryz_windows {
     struct ryz_window traffic[RYZ_PHASES_MAX];
     struct ryz_window all; /* from the first begin to the last end of the measured ones */
+    bool no_memory;        /* a window could not be found for lack of memory */
 };
 
 /* Sets measured and slo_ok of every request, and the windows. */

@@ -105,7 +105,9 @@ bool ryz_h5_get_texts(hid_t object, const char *name, char *flat, size_t width, 
     *count = 0;
     hid_t attribute = open_attribute(object, name, H5T_STRING, &found, &bytes);
     if (attribute < 0) return false;
-    char *texts = calloc(found, bytes);
+    char few[4096] = {0}; /* enough for every attribute of ours, so reading them cannot fail */
+    char *many = found * bytes > sizeof few ? calloc(found, bytes) : NULL;
+    char *texts = found * bytes > sizeof few ? many : few;
     hid_t type = text_type(bytes);
     bool ok = texts != NULL && type >= 0 && H5Aread(attribute, type, texts) >= 0;
     for (size_t i = 0; ok && i < found; i++) {
@@ -114,7 +116,7 @@ bool ryz_h5_get_texts(hid_t object, const char *name, char *flat, size_t width, 
     }
     *count = ok ? found : 0;
     if (type >= 0) H5Tclose(type);
-    free(texts);
+    free(many);
     H5Aclose(attribute);
     return ok;
 }

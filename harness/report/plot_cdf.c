@@ -243,12 +243,18 @@ static enum ryz_status draw(const struct ryz_plot_context *context, struct curve
 enum ryz_status ryz_plot_cdf(const struct ryz_plot_context *context, struct ryz_error *error)
 {
     size_t samples = 0;
+    bool no_memory = false;
     struct curves *curves = calloc(1, sizeof *curves);
     if (curves == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a figure");
     bool both = context->other != NULL;
     enum ryz_status status = add_file(curves, context->results, both, error);
     if (status == RYZ_OK && both) status = add_file(curves, context->other, both, error);
-    for (uint32_t c = 0; c < curves->count; c++) samples += curves->curve[c].samples[0].count;
+    for (uint32_t c = 0; c < curves->count; c++) {
+        samples += curves->curve[c].samples[0].count;
+        for (uint32_t p = 0; p < PANELS; p++) no_memory |= curves->curve[c].samples[p].no_memory;
+    }
+    if (status == RYZ_OK && no_memory)
+        status = ryz_fail(error, RYZ_NO_MEMORY, "no memory for the curves of a figure");
     if (status == RYZ_OK && samples > 0) status = draw(context, curves, error);
     for (uint32_t c = 0; c < curves->count; c++)
         for (uint32_t p = 0; p < PANELS; p++) ryz_samples_free(&curves->curve[c].samples[p]);
