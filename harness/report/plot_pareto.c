@@ -246,7 +246,11 @@ static void latency_panel(struct ryz_figure *figure, const struct field *field)
                 ", \\\n     data index %u using 1:2 with points pt 7 ps 1.2 lc rgb '%s' "
                 "title ",
                 block, ryz_colour(g));
-        ryz_figure_quote(figure->gp, points->axis_count > 1 ? values[g] : "");
+        char title[112] = "";
+        if (points->axis_count > 1)
+            (void)snprintf(title, sizeof title, "%s=%s", ryz_points_short_key(points->axes[0]),
+                           values[g]);
+        ryz_figure_quote(figure->gp, title);
     }
     fprintf(figure->gp,
             ", \\\n     data index %u using 1:2:3 with labels left offset 0.9,0.4 font "
