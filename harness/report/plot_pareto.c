@@ -248,8 +248,8 @@ static void latency_panel(struct ryz_figure *figure, const struct field *field)
                 block, ryz_colour(g));
         char title[112] = "";
         if (points->axis_count > 1)
-            (void)snprintf(title, sizeof title, "%s=%s", ryz_points_short_key(points->axes[0]),
-                           values[g]);
+            (void)snprintf(title, sizeof title, "%.63s=%.31s",
+                           ryz_points_short_key(points->axes[0]), values[g]);
         ryz_figure_quote(figure->gp, title);
     }
     fprintf(figure->gp,
