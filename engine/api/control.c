@@ -75,11 +75,10 @@ static bool flush(struct ryz_control *c)
                          MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             sent += (size_t)n;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            return false;
-        } else if (!wait_for(c, c->client_fd, POLLOUT)) {
-            return false;
+            continue;
         }
+        bool later = errno == EINTR || errno == EAGAIN;
+        if (!later || !wait_for(c, c->client_fd, POLLOUT)) return false;
     }
     c->out.length = 0;
     return true;

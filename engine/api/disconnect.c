@@ -16,7 +16,7 @@
 #define EVENTS_MAX  64
 #define STOP_MARKER UINT64_MAX
 
-struct place {
+struct ryz_place {
     int fd;              /* -1: free */
     bool watched;        /* a request of it is in the engine */
     uint32_t generation; /* counts changes, so that an event of an earlier state is recognised */
@@ -29,30 +29,29 @@ struct ryz_disconnect {
     struct ryz_disconnect_options options;
     int epoll_fd, stop_fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* of `places`; taken after no other lock of this room's caller */
-    struct place *places; /* (connections_max) */
+    pthread_mutex_t lock;     /* of `places`; taken after no other lock of this room's caller */
+    struct ryz_place *places; /* (connections_max) */
 };
 
-static uint64_t marker(const struct ryz_disconnect *d, int place)
+static uint64_t marker(const struct ryz_disconnect *d, const struct ryz_place *p)
 {
-    return (uint64_t)d->places[place].generation << 32 | (uint32_t)place;
+    return (uint64_t)p->generation << 32 | (uint32_t)(p - d->places);
 }
 
 /* Asks for one event when the peer ends its sending; one that has done so already counts. Caller
  * holds the lock. */
-static void arm(struct ryz_disconnect *d, int place, int operation)
+static void arm(struct ryz_disconnect *d, struct ryz_place *p, int operation)
 {
-    d->places[place].generation++;
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = marker(d, place)};
-    (void)epoll_ctl(d->epoll_fd, operation, d->places[place].fd, &event);
+    p->generation++;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = marker(d, p)};
+    (void)epoll_ctl(d->epoll_fd, operation, p->fd, &event);
 }
 
 static void on_event(struct ryz_disconnect *d, uint64_t which)
 {
-    int place = (int)(which & UINT32_MAX);
+    struct ryz_place *p = &d->places[which & UINT32_MAX];
     (void)pthread_mutex_lock(&d->lock);
-    struct place *p = &d->places[place];
-    if (p->fd >= 0 && marker(d, place) == which) {
+    if (p->fd >= 0 && marker(d, p) == which) {
         if (p->watched) {
             d->options.gone(d->options.context, p->request_id);
         } else {
@@ -69,7 +68,7 @@ static void check_places(struct ryz_disconnect *d)
     int64_t now_ns = ryz_clock_now_ns(d->options.clock);
     (void)pthread_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < d->options.connections_max; i++) {
-        struct place *p = &d->places[i];
+        struct ryz_place *p = &d->places[i];
         if (p->fd < 0) continue;
         if (p->deadline_ns <= now_ns) {
             (void)shutdown(p->fd, SHUT_RDWR);
@@ -115,6 +114,21 @@ static void release(struct ryz_disconnect *d)
     free(d);
 }
 
+static enum ryz_status open_all(struct ryz_disconnect *d, struct ryz_error *error)
+{
+    uint32_t count = d->options.connections_max;
+    d->places = calloc(count, sizeof *d->places);
+    if (d->places == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory to watch %u connections", count);
+    for (uint32_t i = 0; i < count; i++)
+        d->places[i] = (struct ryz_place){.fd = -1, .deadline_ns = RYZ_TIME_NEVER};
+    enum ryz_status status = open_epoll(d, error);
+    if (status != RYZ_OK) return status;
+    int reason = pthread_create(&d->thread, NULL, run, d);
+    return reason == 0 ? RYZ_OK
+                       : ryz_fail_errno(error, RYZ_NO_MEMORY, reason, "cannot start a thread");
+}
+
 enum ryz_status ryz_disconnect_open(const struct ryz_disconnect_options *options,
                                     struct ryz_disconnect **out, struct ryz_error *error)
 {
@@ -124,19 +138,7 @@ enum ryz_status ryz_disconnect_open(const struct ryz_disconnect_options *options
     d->options = *options;
     d->epoll_fd = d->stop_fd = -1;
     (void)pthread_mutex_init(&d->lock, NULL);
-    d->places = calloc(options->connections_max, sizeof *d->places);
-    enum ryz_status status = RYZ_OK;
-    if (d->places == NULL)
-        status = ryz_fail(error, RYZ_NO_MEMORY, "no memory to watch %u connections",
-                          options->connections_max);
-    for (uint32_t i = 0; status == RYZ_OK && i < options->connections_max; i++)
-        d->places[i] = (struct place){.fd = -1, .deadline_ns = RYZ_TIME_NEVER};
-    if (status == RYZ_OK) status = open_epoll(d, error);
-    if (status == RYZ_OK) {
-        int reason = pthread_create(&d->thread, NULL, run, d);
-        if (reason != 0)
-            status = ryz_fail_errno(error, RYZ_NO_MEMORY, reason, "cannot start a thread");
-    }
+    enum ryz_status status = open_all(d, error);
     if (status != RYZ_OK) {
         release(d);
         return status;
@@ -155,70 +157,69 @@ void ryz_disconnect_close(struct ryz_disconnect *disconnect)
     release(disconnect);
 }
 
-int ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd)
+struct ryz_place *ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd)
 {
-    int64_t deadline_ns =
-        ryz_clock_now_ns(disconnect->options.clock) + disconnect->options.read_timeout_ns;
-    int found = -1;
+    int64_t now_ns = ryz_clock_now_ns(disconnect->options.clock);
+    struct ryz_place *found = NULL;
     (void)pthread_mutex_lock(&disconnect->lock);
-    for (uint32_t i = 0; found < 0 && i < disconnect->options.connections_max; i++) {
-        if (disconnect->places[i].fd < 0) found = (int)i;
+    for (uint32_t i = 0; found == NULL && i < disconnect->options.connections_max; i++) {
+        if (disconnect->places[i].fd < 0) found = &disconnect->places[i];
     }
-    if (found >= 0) {
-        disconnect->places[found].fd = fd;
-        disconnect->places[found].deadline_ns = deadline_ns;
+    if (found != NULL) {
+        found->fd = fd;
+        found->deadline_ns = now_ns + disconnect->options.read_timeout_ns;
         arm(disconnect, found, EPOLL_CTL_ADD);
     }
     (void)pthread_mutex_unlock(&disconnect->lock);
     return found;
 }
 
-void ryz_disconnect_remove(struct ryz_disconnect *disconnect, int place)
+void ryz_disconnect_remove(struct ryz_disconnect *disconnect, struct ryz_place *place)
 {
-    if (place < 0) return;
+    if (place == NULL) return;
     (void)pthread_mutex_lock(&disconnect->lock);
-    struct place *p = &disconnect->places[place];
-    (void)epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
-    *p = (struct place){.fd = -1, .generation = p->generation + 1, .deadline_ns = RYZ_TIME_NEVER};
+    (void)epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_DEL, place->fd, NULL);
+    *place = (struct ryz_place){
+        .fd = -1, .generation = place->generation + 1, .deadline_ns = RYZ_TIME_NEVER};
     (void)pthread_mutex_unlock(&disconnect->lock);
 }
 
-static void set_deadline(struct ryz_disconnect *d, int place, int64_t deadline_ns)
+static void set_deadline(struct ryz_disconnect *d, struct ryz_place *place, int64_t deadline_ns)
 {
-    if (place < 0) return;
+    if (place == NULL) return;
     (void)pthread_mutex_lock(&d->lock);
-    d->places[place].deadline_ns = deadline_ns;
+    place->deadline_ns = deadline_ns;
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-void ryz_disconnect_reading(struct ryz_disconnect *disconnect, int place)
+void ryz_disconnect_reading(struct ryz_disconnect *disconnect, struct ryz_place *place)
 {
     int64_t now_ns = ryz_clock_now_ns(disconnect->options.clock);
     set_deadline(disconnect, place, now_ns + disconnect->options.read_timeout_ns);
 }
 
-void ryz_disconnect_answering(struct ryz_disconnect *disconnect, int place)
+void ryz_disconnect_answering(struct ryz_disconnect *disconnect, struct ryz_place *place)
 {
     set_deadline(disconnect, place, RYZ_TIME_NEVER);
 }
 
-void ryz_disconnect_watch(struct ryz_disconnect *disconnect, int place, uint64_t request_id)
+void ryz_disconnect_watch(struct ryz_disconnect *disconnect, struct ryz_place *place,
+                          uint64_t request_id)
 {
-    if (place < 0) return;
+    if (place == NULL) return;
     (void)pthread_mutex_lock(&disconnect->lock);
-    struct place *p = &disconnect->places[place];
-    RYZ_ASSERT(p->fd >= 0 && !p->watched);
-    p->request_id = request_id;
-    p->watched = true;
+    RYZ_ASSERT(place->fd >= 0 && !place->watched);
+    place->request_id = request_id;
+    place->watched = true;
     arm(disconnect, place, EPOLL_CTL_MOD);
     (void)pthread_mutex_unlock(&disconnect->lock);
 }
 
-void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, int place)
+void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, struct ryz_place *place)
 {
-    if (place < 0) return;
+    if (place == NULL) return;
     (void)pthread_mutex_lock(&disconnect->lock);
-    disconnect->places[place].watched = false;
+    place->watched = false;
     arm(disconnect, place, EPOLL_CTL_MOD);
     (void)pthread_mutex_unlock(&disconnect->lock);
 }

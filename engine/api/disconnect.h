@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct ryz_disconnect;
+struct ryz_place; /* of one connection; NULL is allowed below and means "not watched" */
 
 struct ryz_disconnect_options {
     uint32_t connections_max;
@@ -34,17 +35,18 @@ RYZ_MUST_USE enum ryz_status ryz_disconnect_open(const struct ryz_disconnect_opt
                                                  struct ryz_error *error);
 void ryz_disconnect_close(struct ryz_disconnect *disconnect);
 
-/* Takes a place for a new connection; its deadline starts. -1: all are taken. Any thread, as all
+/* Takes a place for a new connection; its deadline starts. NULL: all are taken. Any thread, as all
  * below. */
-int ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd);
-void ryz_disconnect_remove(struct ryz_disconnect *disconnect, int place);
+struct ryz_place *ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd);
+void ryz_disconnect_remove(struct ryz_disconnect *disconnect, struct ryz_place *place);
 /* A request head has arrived, or an answer was finished: the deadline starts anew. */
-void ryz_disconnect_reading(struct ryz_disconnect *disconnect, int place);
+void ryz_disconnect_reading(struct ryz_disconnect *disconnect, struct ryz_place *place);
 /* The request is whole: no deadline. */
-void ryz_disconnect_answering(struct ryz_disconnect *disconnect, int place);
+void ryz_disconnect_answering(struct ryz_disconnect *disconnect, struct ryz_place *place);
 /* Watches the client of a request in the engine, until unwatch. A client that has left already is
  * seen, too. */
-void ryz_disconnect_watch(struct ryz_disconnect *disconnect, int place, uint64_t request_id);
-void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, int place);
+void ryz_disconnect_watch(struct ryz_disconnect *disconnect, struct ryz_place *place,
+                          uint64_t request_id);
+void ryz_disconnect_unwatch(struct ryz_disconnect *disconnect, struct ryz_place *place);
 
 #endif

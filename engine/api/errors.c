@@ -23,6 +23,7 @@ bool ryz_api_fail(struct ryz_api_error *error, enum ryz_api_error_kind kind, con
     (void)snprintf(error->param, sizeof error->param, "%s", param != NULL ? param : "");
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is two lines above */
     (void)vsnprintf(error->message, sizeof error->message, format, args);
     va_end(args);
     return false;

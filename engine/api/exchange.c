@@ -24,12 +24,12 @@
 #define HTTP_CLIENT_GONE 499u
 
 /* Span ids of an exchange: its server.request, then its children. */
-enum { SPAN_SELF, SPAN_PARSE, SPANS_PER_EXCHANGE };
+enum { RYZ_EXCHANGE_SPAN_SELF, RYZ_EXCHANGE_SPAN_PARSE, RYZ_EXCHANGE_SPANS };
 
 static uint64_t span_id(const struct ryz_exchange *x, uint64_t which)
 {
     uint64_t seed = x->server->options.seed ^ SEED_SALT;
-    return ryz_span_id_make(seed, x->number * SPANS_PER_EXCHANGE + which);
+    return ryz_span_id_make(seed, x->number * RYZ_EXCHANGE_SPANS + which);
 }
 
 static void set_trace(struct ryz_exchange *x)
@@ -43,7 +43,7 @@ static void set_trace(struct ryz_exchange *x)
         ryz_trace_id_make(x->server->options.seed ^ SEED_SALT, x->number, x->trace.trace_id);
         x->trace.sampled = true;
     }
-    x->trace.span_id = span_id(x, SPAN_SELF);
+    x->trace.span_id = span_id(x, RYZ_EXCHANGE_SPAN_SELF);
 }
 
 /* The client's own id goes back to it if it is short and harmless in a header. */
@@ -62,8 +62,7 @@ static void set_connection(struct ryz_exchange *x)
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     x->fd = info != NULL ? info->connect_fd : -1;
     info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    /* The socket's context holds place + 1: 0 is a connection without a place. */
-    x->place = info != NULL ? (int)(intptr_t)info->socket_context - 1 : -1;
+    x->place = info != NULL ? info->socket_context : NULL;
 }
 
 struct ryz_exchange *ryz_exchange_open(struct ryz_server *server, struct MHD_Connection *connection,
@@ -112,7 +111,7 @@ void ryz_exchange_span(const struct ryz_exchange *exchange, enum ryz_span_name n
     bool self = name == RYZ_SPAN_REQUEST;
     struct ryz_span span = *times;
     memcpy(span.trace_id, exchange->trace.trace_id, sizeof span.trace_id);
-    span.span_id = self ? exchange->trace.span_id : span_id(exchange, SPAN_PARSE);
+    span.span_id = self ? exchange->trace.span_id : span_id(exchange, RYZ_EXCHANGE_SPAN_PARSE);
     span.parent = self ? exchange->parent : exchange->trace.span_id;
     span.request = exchange->number;
     span.name = (uint16_t)name;

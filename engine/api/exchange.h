@@ -29,7 +29,8 @@ struct ryz_generation {
 struct ryz_exchange {
     struct ryz_server *server; /* not to be touched by the engine thread once detached */
     struct MHD_Connection *connection;
-    int fd, place; /* of the connection: its socket, its place in the disconnect watcher */
+    int fd;                  /* of the connection */
+    struct ryz_place *place; /* of the connection in the disconnect watcher */
     const struct ryz_route *route;
     char method[16], path[256]; /* for the log */
     char id[48];                /* "chatcmpl-...", also the request id that clients see */

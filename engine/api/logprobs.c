@@ -129,7 +129,13 @@ uint64_t ryz_logprobs_characters(const struct ryz_codec *codec, uint32_t token)
 }
 
 /* Completions have four parallel arrays; `field` says which one this element goes into. */
-enum column { COLUMN_TOKENS, COLUMN_LOGPROBS, COLUMN_TOP, COLUMN_OFFSETS, COLUMN_COUNT };
+enum column {
+    RYZ_COLUMN_TOKENS,
+    RYZ_COLUMN_LOGPROBS,
+    RYZ_COLUMN_TOP,
+    RYZ_COLUMN_OFFSETS,
+    RYZ_COLUMN_COUNT
+};
 
 /* The alternatives by name. The chosen token is always among them, as in OpenAI's answers. */
 static void put_top_map(struct ryz_json *json, const struct ryz_codec *codec,
@@ -153,35 +159,35 @@ static void put_column_entry(struct ryz_json *json, const struct ryz_codec *code
                              const struct ryz_record *record, enum column column, uint64_t offset)
 {
     switch (column) {
-    case COLUMN_TOKENS:
+    case RYZ_COLUMN_TOKENS:
         put_token_text(json, codec, record->token, false);
         break;
-    case COLUMN_LOGPROBS:
+    case RYZ_COLUMN_LOGPROBS:
         ryz_json_f64(json, bounded(record->logprob));
         break;
-    case COLUMN_TOP:
+    case RYZ_COLUMN_TOP:
         put_top_map(json, codec, record);
         break;
-    case COLUMN_OFFSETS:
-    case COLUMN_COUNT:
+    case RYZ_COLUMN_OFFSETS:
+    case RYZ_COLUMN_COUNT:
         ryz_json_u64(json, offset);
         break;
     }
 }
 
-static const char *const column_names[COLUMN_COUNT] = {"tokens", "token_logprobs", "top_logprobs",
-                                                       "text_offset"};
+static const char *const column_names[RYZ_COLUMN_COUNT] = {"tokens", "token_logprobs",
+                                                           "top_logprobs", "text_offset"};
 
 void ryz_logprobs_completion(struct ryz_json *json, const struct ryz_codec *codec,
                              const struct ryz_records *records)
 {
     ryz_json_object_begin(json);
-    for (int column = 0; column < COLUMN_COUNT; column++) {
+    for (int column = 0; column < RYZ_COLUMN_COUNT; column++) {
         struct ryz_records cursor = *records;
         struct ryz_record record;
         uint64_t offset = codec->text_offset;
         ryz_json_key(json, column_names[column]);
-        if (column == COLUMN_TOP && codec->top_logprobs == 0) {
+        if (column == RYZ_COLUMN_TOP && codec->top_logprobs == 0) {
             ryz_json_null(json);
             continue;
         }
@@ -200,9 +206,9 @@ void ryz_logprobs_completion_one(struct ryz_json *json, const struct ryz_codec *
                                  const struct ryz_record *record)
 {
     ryz_json_object_begin(json);
-    for (int column = 0; column < COLUMN_COUNT; column++) {
+    for (int column = 0; column < RYZ_COLUMN_COUNT; column++) {
         ryz_json_key(json, column_names[column]);
-        if (column == COLUMN_TOP && codec->top_logprobs == 0) {
+        if (column == RYZ_COLUMN_TOP && codec->top_logprobs == 0) {
             ryz_json_null(json);
             continue;
         }

@@ -79,6 +79,7 @@ static enum MHD_Result dispatch(struct ryz_exchange *x)
     return ryz_exchange_reply_error(x, &error);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the prototype is libmicrohttpd's */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_bytes, void **state)
@@ -119,14 +120,13 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 {
     struct ryz_server *server = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        ryz_disconnect_remove(server->disconnect, (int)(intptr_t)*socket_context - 1);
+        ryz_disconnect_remove(server->disconnect, *socket_context);
         (void)ryz_add_acq_rel(&server->connections, -1u);
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int place = info != NULL ? ryz_disconnect_add(server->disconnect, info->connect_fd) : -1;
-    *socket_context = (void *)(intptr_t)(place + 1);
+    if (info != NULL) *socket_context = ryz_disconnect_add(server->disconnect, info->connect_fd);
     (void)ryz_add_acq_rel(&server->connections, 1);
 }
 

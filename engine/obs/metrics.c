@@ -17,7 +17,7 @@
 
 #define BOUNDS_MAX 24u
 
-enum kind { COUNTER, GAUGE, HISTOGRAM };
+enum kind { RYZ_KIND_COUNTER, RYZ_KIND_GAUGE, RYZ_KIND_HISTOGRAM };
 
 struct description {
     enum kind kind;
@@ -25,7 +25,7 @@ struct description {
 };
 
 static const struct description table[RYZ_METRIC_COUNT] = {
-#define X(name, kind, text, help) {kind, text, help},
+#define X(name, kind, text, help) {RYZ_KIND_##kind, text, help},
     RYZ_METRIC_TABLE(X)
 #undef X
 };
@@ -96,19 +96,19 @@ void ryz_metrics_close(struct ryz_metrics *metrics)
 
 void ryz_metrics_add(struct ryz_metrics *metrics, enum ryz_metric counter, uint64_t n)
 {
-    if (metrics == NULL || !is_a(counter, COUNTER)) return;
+    if (metrics == NULL || !is_a(counter, RYZ_KIND_COUNTER)) return;
     (void)ryz_add_relaxed(&metrics->series[counter].value, n);
 }
 
 void ryz_metrics_set(struct ryz_metrics *metrics, enum ryz_metric gauge, int64_t value)
 {
-    if (metrics == NULL || !is_a(gauge, GAUGE)) return;
+    if (metrics == NULL || !is_a(gauge, RYZ_KIND_GAUGE)) return;
     ryz_store_relaxed(&metrics->series[gauge].value, (uint64_t)value);
 }
 
 void ryz_metrics_observe_ns(struct ryz_metrics *metrics, enum ryz_metric histogram, int64_t ns)
 {
-    if (metrics == NULL || !is_a(histogram, HISTOGRAM)) return;
+    if (metrics == NULL || !is_a(histogram, RYZ_KIND_HISTOGRAM)) return;
     if (ns < 0) ns = 0;
     const struct bounds *bounds = bounds_of(histogram);
     double seconds = (double)ns / (double)RYZ_NS_PER_S;
@@ -165,14 +165,14 @@ static void put_series(FILE *out, enum ryz_metric metric, const struct series *s
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
     const struct description *d = &table[metric];
     (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", d->name, d->help, d->name, kinds[d->kind]);
-    if (d->kind == HISTOGRAM) {
+    if (d->kind == RYZ_KIND_HISTOGRAM) {
         put_histogram(out, metric, series, model);
         return;
     }
     uint64_t value = ryz_load_relaxed(&series->value);
     (void)fprintf(out, "%s{", d->name);
     put_label(out, model);
-    if (d->kind == COUNTER) {
+    if (d->kind == RYZ_KIND_COUNTER) {
         (void)fprintf(out, "} %" PRIu64 "\n", value);
     } else {
         (void)fprintf(out, "} %" PRId64 "\n", (int64_t)value);

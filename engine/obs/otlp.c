@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,7 +45,7 @@ struct ryz_otlp {
     _Atomic uint64_t exported, dropped, sampled_out, posts, failed_posts;
 };
 
-enum outcome { POST_OK, POST_RETRY, POST_REFUSED };
+enum outcome { RYZ_POST_OK, RYZ_POST_RETRY, RYZ_POST_REFUSED };
 
 struct answer {
     char text[ANSWER_BYTES];
@@ -138,13 +139,13 @@ static enum outcome post(struct ryz_otlp *o, size_t length, uint64_t *rejected)
         (void)curl_easy_getinfo(o->curl, CURLINFO_RESPONSE_CODE, &code);
         if (code >= 200 && code < 300) {
             *rejected = rejected_spans(&answer);
-            return POST_OK;
+            return RYZ_POST_OK;
         }
     }
     (void)ryz_add_relaxed(&o->failed_posts, 1);
     /* The codes that OTLP names as worth another try; a refused batch would be refused again. */
     bool again = result != CURLE_OK || code == 429 || (code >= 502 && code <= 504);
-    return again ? POST_RETRY : POST_REFUSED;
+    return again ? RYZ_POST_RETRY : RYZ_POST_REFUSED;
 }
 
 static void send_batch(struct ryz_otlp *o, size_t count)
@@ -153,16 +154,16 @@ static void send_batch(struct ryz_otlp *o, size_t count)
     ryz_json_init(&json, o->body, o->body_bytes);
     ryz_otlp_json(&json, o->service_name, o->options.wall_offset_ns, o->batch, count);
     uint64_t rejected = 0;
-    enum outcome outcome = json.overflow ? POST_REFUSED : POST_RETRY;
+    enum outcome outcome = json.overflow ? RYZ_POST_REFUSED : RYZ_POST_RETRY;
     int64_t backoff_ns = BACKOFF_NS;
-    for (int i = 0; i < ATTEMPTS && outcome == POST_RETRY && !past_deadline(o); i++) {
+    for (int i = 0; i < ATTEMPTS && outcome == RYZ_POST_RETRY && !past_deadline(o); i++) {
         if (i > 0) {
             wait_for_spans(o, backoff_ns, SIZE_MAX);
             backoff_ns *= 2;
         }
         outcome = post(o, json.length, &rejected);
     }
-    if (outcome != POST_OK || rejected > count) rejected = count;
+    if (outcome != RYZ_POST_OK || rejected > count) rejected = count;
     (void)ryz_add_relaxed(&o->dropped, rejected);
     (void)ryz_add_relaxed(&o->exported, count - rejected);
 }
@@ -221,8 +222,8 @@ static char *full_url(const char *url)
     size_t length = bare && path != NULL ? (size_t)(path - url) : strlen(url);
     char *full = malloc(length + sizeof "/v1/traces");
     if (full == NULL) return NULL;
-    memcpy(full, url, length);
-    memcpy(full + length, bare ? "/v1/traces" : "", bare ? sizeof "/v1/traces" : 1);
+    (void)snprintf(full, length + sizeof "/v1/traces", "%.*s%s", (int)length, url,
+                   bare ? "/v1/traces" : "");
     return full;
 }
 

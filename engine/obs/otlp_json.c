@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /* Span.SpanKind */
-enum kind { KIND_INTERNAL = 1, KIND_SERVER = 2, KIND_CLIENT = 3 };
+enum kind { RYZ_KIND_INTERNAL = 1, RYZ_KIND_SERVER = 2, RYZ_KIND_CLIENT = 3 };
 
 static void put_string(struct ryz_json *json, const char *key, const char *value)
 {
@@ -111,9 +111,9 @@ static void put_span(struct ryz_json *json, const struct ryz_span *span, int64_t
     ryz_trace_id_format(span->trace_id, trace_id);
     ryz_span_id_format(span->span_id, span_id);
     ryz_span_id_format(span->parent, parent);
-    enum kind kind = span->name == RYZ_SPAN_CLIENT    ? KIND_CLIENT
-                     : span->name == RYZ_SPAN_REQUEST ? KIND_SERVER
-                                                      : KIND_INTERNAL;
+    enum kind kind = span->name == RYZ_SPAN_CLIENT    ? RYZ_KIND_CLIENT
+                     : span->name == RYZ_SPAN_REQUEST ? RYZ_KIND_SERVER
+                                                      : RYZ_KIND_INTERNAL;
     ryz_json_object_begin(json);
     put_string(json, "traceId", trace_id);
     put_string(json, "spanId", span_id);

@@ -16,13 +16,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum file { FILE_STAT, FILE_SELF_STAT, FILE_SELF_STATM, FILE_MEMINFO, FILE_LOADAVG, FILE_COUNT };
+enum file {
+    RYZ_FILE_STAT,
+    RYZ_FILE_SELF_STAT,
+    RYZ_FILE_SELF_STATM,
+    RYZ_FILE_MEMINFO,
+    RYZ_FILE_LOADAVG,
+    RYZ_FILE_COUNT
+};
 
-static const char *const paths[FILE_COUNT] = {"/proc/stat", "/proc/self/stat", "/proc/self/statm",
-                                              "/proc/meminfo", "/proc/loadavg"};
+static const char *const paths[RYZ_FILE_COUNT] = {
+    "/proc/stat", "/proc/self/stat", "/proc/self/statm", "/proc/meminfo", "/proc/loadavg"};
 
 struct ryz_telemetry {
-    int fds[FILE_COUNT];
+    int fds[RYZ_FILE_COUNT];
     long ticks_per_s;
     uint64_t page_bytes;
     struct ryz_proc_cpu last_cpu;
@@ -36,8 +43,8 @@ enum ryz_status ryz_telemetry_open(struct ryz_telemetry **out, struct ryz_error 
     *out = NULL;
     struct ryz_telemetry *t = calloc(1, sizeof *t);
     if (t == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the telemetry");
-    for (int i = 0; i < FILE_COUNT; i++) t->fds[i] = -1;
-    for (int i = 0; i < FILE_COUNT; i++) {
+    for (int i = 0; i < RYZ_FILE_COUNT; i++) t->fds[i] = -1;
+    for (int i = 0; i < RYZ_FILE_COUNT; i++) {
         t->fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC);
         if (t->fds[i] >= 0) continue;
         int reason = errno;
@@ -55,7 +62,7 @@ enum ryz_status ryz_telemetry_open(struct ryz_telemetry **out, struct ryz_error 
 void ryz_telemetry_close(struct ryz_telemetry *telemetry)
 {
     if (telemetry == NULL) return;
-    for (int i = 0; i < FILE_COUNT; i++) {
+    for (int i = 0; i < RYZ_FILE_COUNT; i++) {
         if (telemetry->fds[i] >= 0) (void)close(telemetry->fds[i]);
     }
     ryz_nvml_close(telemetry->nvml);
@@ -117,16 +124,17 @@ enum ryz_status ryz_telemetry_host(struct ryz_telemetry *telemetry, int64_t now_
     struct ryz_proc_cpu cpu = {0};
     uint64_t ticks = 0, pages = 0;
     *sample = (struct ryz_host_sample){0};
-    if (!read_head(telemetry, FILE_STAT, text) || !ryz_proc_parse_cpu(text, &cpu)) return RYZ_IO;
-    if (!read_head(telemetry, FILE_SELF_STAT, text) || !ryz_proc_parse_self_ticks(text, &ticks))
+    if (!read_head(telemetry, RYZ_FILE_STAT, text) || !ryz_proc_parse_cpu(text, &cpu))
         return RYZ_IO;
-    if (!read_head(telemetry, FILE_SELF_STATM, text) ||
+    if (!read_head(telemetry, RYZ_FILE_SELF_STAT, text) || !ryz_proc_parse_self_ticks(text, &ticks))
+        return RYZ_IO;
+    if (!read_head(telemetry, RYZ_FILE_SELF_STATM, text) ||
         !ryz_proc_parse_resident_pages(text, &pages))
         return RYZ_IO;
-    if (!read_head(telemetry, FILE_MEMINFO, text) ||
+    if (!read_head(telemetry, RYZ_FILE_MEMINFO, text) ||
         !ryz_proc_parse_memory(text, &sample->mem_total_bytes, &sample->mem_available_bytes))
         return RYZ_IO;
-    if (!read_head(telemetry, FILE_LOADAVG, text) || !ryz_proc_parse_load(text, &sample->load1))
+    if (!read_head(telemetry, RYZ_FILE_LOADAVG, text) || !ryz_proc_parse_load(text, &sample->load1))
         return RYZ_IO;
     sample->rss_bytes = pages * telemetry->page_bytes;
     set_shares(telemetry, &cpu, ticks, now_ns, sample);

@@ -96,11 +96,15 @@ void ryz_traceparent_format(const struct ryz_trace_context *context, char text[5
 {
     uint8_t span[8];
     store_u64(context->span_id, span);
-    memcpy(text, "00-", 3);
+    text[0] = text[1] = '0';
+    text[2] = '-';
     write_hex(context->trace_id, 16, text + 3);
     text[35] = '-';
     write_hex(span, 8, text + 36);
-    memcpy(text + 52, context->sampled ? "-01" : "-00", 4);
+    text[52] = '-';
+    text[53] = '0';
+    text[54] = context->sampled ? '1' : '0';
+    text[55] = '\0';
 }
 
 void ryz_trace_id_format(const uint8_t trace_id[16], char text[33])

@@ -12,6 +12,7 @@
 #include "tests/api/fixture.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,13 +258,13 @@ Test(control, wrong_lines_are_answered_and_change_nothing)
 
 Test(control, an_endless_line_ends_the_conversation_and_the_next_client_is_served)
 {
+    (void)signal(SIGPIPE, SIG_IGN);
     FILE *stream = connect_to();
     for (int i = 0; i < 70000; i++) (void)fputc('x', stream);
     (void)fflush(stream);
-    json_t *answer = read_line(stream);
-    cr_assert(json_is_false(json_at(answer, "ok")));
-    json_decref(answer);
-    cr_assert_eq(fgetc(stream), EOF);
+    /* The refusal may be lost to the reset that unread bytes cause; the end may not. */
+    while (fgetc(stream) != EOF) {
+    }
     (void)fclose(stream);
     stream = connect_to();
     json_t *stats = say(stream, "{\"op\":\"stats\"}");

@@ -305,7 +305,7 @@ Test(serving, a_full_queue_is_told_with_429_and_retry_after)
         answer_deinit(&answer);
         client_close(&clients[i]);
     }
-    cr_assert_geq(served, 3, "one runs, two wait");
+    cr_assert_geq(served, 2, "two can wait");
     cr_assert_gt(full, 0);
     await_empty_engine();
 }
