@@ -206,15 +206,16 @@ static void take_step(const json_t *object, const struct ryz_control_records *re
     if (records->step != NULL) records->step(records->context, &step);
 }
 
-/* `digits` hex digits of `key` into bytes, most significant first; false if they are not that. */
+/* Hex digits of `key` into bytes, most significant first; false if they are not 2 * byte_count. */
 static bool get_hex(const json_t *object, const char *key, uint8_t *bytes, size_t byte_count)
 {
+    static const char digits[] = "0123456789abcdef";
     const char *text = json_string_value(json_object_get(object, key));
     if (text == NULL || strlen(text) != 2 * byte_count) return false;
-    for (size_t i = 0; i < byte_count; i++) {
-        unsigned value = 0;
-        if (sscanf(text + 2 * i, "%2x", &value) != 1) return false;
-        bytes[i] = (uint8_t)value;
+    for (size_t i = 0; i < 2 * byte_count; i++) {
+        const char *digit = strchr(digits, text[i]);
+        if (digit == NULL) return false;
+        bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | (digit - digits));
     }
     return true;
 }
@@ -248,9 +249,9 @@ static void take_span(const json_t *object, const struct ryz_control_records *re
                             .worker = (int16_t)get_i64(object, "worker"),
                             .status = get_status(object)};
     const char *name = json_string_value(json_object_get(object, "name"));
-    for (uint16_t i = 0; i < RYZ_SPAN_COUNT; i++) {
+    for (int i = 0; i < RYZ_SPAN_COUNT; i++) {
         if (name == NULL || strcmp(ryz_span_name((enum ryz_span_name)i), name) != 0) continue;
-        span.name = i;
+        span.name = (uint16_t)i;
         bool known = get_hex(object, "trace_id", span.trace_id, sizeof span.trace_id);
         if (known && records->span != NULL) records->span(records->context, &span);
         return;

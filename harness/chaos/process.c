@@ -60,7 +60,7 @@ static _Noreturn void become_server(const struct ryz_process *process, int log)
     /* The parent's threads may have blocked the signals that end a server. */
     sigset_t none;
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     if (strcmp(process->arguments[0], "ryz") == 0) {
         (void)execv("/proc/self/exe", process->arguments);
     }

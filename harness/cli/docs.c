@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 static const struct {
     const char *name;
@@ -39,7 +38,9 @@ int ryz_command_docs(int argc, char **argv)
         FILE *out = fopen(path, "w");
         if (out != NULL) pages[i].write(out);
         if (out == NULL || fclose(out) != 0) {
-            (void)fprintf(stderr, "ryz: cannot write %s: %s\n", path, strerror(errno));
+            struct ryz_error error = {0};
+            (void)ryz_fail_errno(&error, RYZ_IO, errno, "cannot write %s", path);
+            (void)fprintf(stderr, "ryz: %s\n", error.text);
             return RYZ_EXIT_COULD_NOT;
         }
         printf("%s\n", path);

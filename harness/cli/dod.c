@@ -29,7 +29,14 @@ static const struct dod_row rows[] = {
 
 #define ROW_COUNT RYZ_COUNT_OF(rows)
 
-enum dod_state { DOD_SKIPPED, DOD_NOT_BUILT, DOD_MET, DOD_MISSED, DOD_NOT_APPLICABLE, DOD_INVALID };
+enum dod_state {
+    RYZ_DOD_SKIPPED,
+    RYZ_DOD_NOT_BUILT,
+    RYZ_DOD_MET,
+    RYZ_DOD_MISSED,
+    RYZ_DOD_NOT_APPLICABLE,
+    RYZ_DOD_INVALID
+};
 
 struct dod_result {
     enum dod_state state;
@@ -82,11 +89,11 @@ static void measure(const struct dod_row *row, const char *path, const char *out
     ryz_run_scenario(&options, &outcome);
     describe(&outcome, result);
     if (outcome.exit_code == RYZ_EXIT_MET) {
-        result->state = all_not_applicable(&outcome) ? DOD_NOT_APPLICABLE : DOD_MET;
+        result->state = all_not_applicable(&outcome) ? RYZ_DOD_NOT_APPLICABLE : RYZ_DOD_MET;
     } else if (outcome.exit_code == RYZ_EXIT_MISSED) {
-        result->state = DOD_MISSED;
+        result->state = RYZ_DOD_MISSED;
     } else {
-        result->state = DOD_INVALID;
+        result->state = RYZ_DOD_INVALID;
         if (result->detail[0] == '\0') {
             (void)snprintf(result->detail, sizeof result->detail, "could not run (exit %d)",
                            outcome.exit_code);
@@ -129,8 +136,8 @@ static void print_table(const struct dod_result *results)
     for (size_t i = 0; i < ROW_COUNT; i++) {
         printf("%-3s %-42s %-38s %-14s %s\n", rows[i].id, rows[i].target, rows[i].must,
                words[results[i].state], results[i].detail);
-        met += results[i].state == DOD_MET;
-        measured += results[i].state >= DOD_MET;
+        met += results[i].state == RYZ_DOD_MET;
+        measured += results[i].state >= RYZ_DOD_MET;
     }
     printf("\n%u of %zu rows met, %u measured\n", met, ROW_COUNT, measured);
 }
@@ -161,9 +168,10 @@ int ryz_command_dod(int argc, char **argv)
         char path[512];
         bool built = find_scenario(folder, &rows[i], path, sizeof path);
         bool asked = wanted(rows[i].id, ids, count);
-        if (!built) results[i].state = DOD_NOT_BUILT;
+        if (!built) results[i].state = RYZ_DOD_NOT_BUILT;
         if (built && asked) measure(&rows[i], path, out, &results[i]);
-        good &= !asked || results[i].state == DOD_MET || results[i].state == DOD_NOT_APPLICABLE;
+        good &=
+            !asked || results[i].state == RYZ_DOD_MET || results[i].state == RYZ_DOD_NOT_APPLICABLE;
     }
     print_table(results);
     return good ? RYZ_EXIT_MET : RYZ_EXIT_MISSED;

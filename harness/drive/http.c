@@ -89,6 +89,7 @@ struct http {
     size_t queue_at, queue_count, queue_capacity;
     uint32_t connecting;
     struct ryz_openai_piece piece; /* scratch */
+    char refusal[192];             /* words of the last answer that was an error */
     char buffer[RECEIVE_BYTES];
 };
 
@@ -299,32 +300,45 @@ static void keep_whole(struct exchange *exchange, const char *bytes, size_t leng
     exchange->whole_bytes += length;
 }
 
+/* Of an error only the beginning matters: a person reads it. */
+static void keep_beginning(struct exchange *exchange, const char *bytes, size_t length)
+{
+    size_t room = WHOLE_BODY_MAX - exchange->whole_bytes;
+    keep_whole(exchange, bytes, length < room ? length : room);
+}
+
 static void on_body(void *context, const char *bytes, size_t length)
 {
     struct exchange *exchange = context;
-    if (exchange->parser.status != 200 || exchange->malformed) return; /* the status says it all */
-    if (!exchange->parser.event_stream) {
+    if (exchange->malformed) return;
+    if (exchange->parser.status != 200) {
+        keep_beginning(exchange, bytes, length);
+    } else if (!exchange->parser.event_stream) {
         keep_whole(exchange, bytes, length);
     } else if (ryz_sse_feed(&exchange->sse, bytes, length, on_sse_event, exchange) != RYZ_OK) {
         exchange->malformed = true;
     }
 }
 
+/* "400: the server's own words"; stays until the next error answer of this target. */
+static const char *describe_refusal(const struct exchange *exchange)
+{
+    char words[160];
+    struct http *http = exchange->http;
+    ryz_openai_error_text(exchange->whole, exchange->whole_bytes, words, sizeof words);
+    (void)snprintf(http->refusal, sizeof http->refusal, "%u%s%s", exchange->parser.status,
+                   words[0] != '\0' ? ": " : " without a word", words);
+    return http->refusal;
+}
+
 /* The status of a complete answer. */
 static enum ryz_request_status judge(const struct exchange *exchange, const char **reason)
 {
     uint32_t code = exchange->parser.status;
-    if (code == 429 || code == 503) {
-        *reason = code == 429 ? "refused: 429" : "refused: 503";
-        return RYZ_REQUEST_SHED;
-    }
-    if (code >= 500) {
-        *reason = "the server failed (5xx)";
-        return RYZ_REQUEST_ERROR_5XX;
-    }
     if (code != 200) {
-        *reason = code < 400 ? "an answer that is neither 200 nor an error" : "a bad request (4xx)";
-        return RYZ_REQUEST_ERROR_4XX;
+        *reason = describe_refusal(exchange);
+        if (code == 429 || code == 503) return RYZ_REQUEST_SHED;
+        return code >= 500 ? RYZ_REQUEST_ERROR_5XX : RYZ_REQUEST_ERROR_4XX;
     }
     if (exchange->malformed) {
         *reason = "the answer is malformed";
@@ -522,12 +536,12 @@ static char *make_request(const struct http *http, const struct ryz_ask *ask, si
     ryz_traceparent_format(&ask->trace, trace);
     int head = -1;
     if (request != NULL)
-        head = snprintf(request, 1024,
-                        "POST %s/completions HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: ryz\r\n"
-                        "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
-                        "traceparent: %s\r\nx-request-id: %llu\r\nContent-Length: %zu\r\n\r\n",
-                        http->address.path, http->address.host, http->address.port, trace,
-                        (unsigned long long)ask->number, body_bytes);
+        head =
+            snprintf(request, 1024,
+                     "POST %s/completions HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: ryz\r\n"
+                     "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
+                     "traceparent: %s\r\nContent-Length: %zu\r\n\r\n",
+                     http->address.path, http->address.host, http->address.port, trace, body_bytes);
     if (head < 0 || head >= 1024) {
         free(request);
         free(body);

@@ -199,3 +199,23 @@ bool ryz_openai_first_model(const char *text, size_t length, char *name, size_t 
     json_decref(root);
     return good;
 }
+
+void ryz_openai_error_text(const char *body, size_t length, char *text, size_t capacity)
+{
+    json_error_t why;
+    json_t *root = json_loadb(body, length, 0, &why);
+    const json_t *error = json_object_get(root, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+    if (message == NULL) message = json_string_value(error);
+    if (message != NULL) {
+        body = message;
+        length = strlen(message);
+    }
+    size_t used = length < capacity ? length : capacity - 1;
+    for (size_t i = 0; i < used; i++) {
+        unsigned char c = (unsigned char)body[i];
+        text[i] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+    }
+    text[used] = '\0';
+    json_decref(root);
+}

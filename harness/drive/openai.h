@@ -35,6 +35,9 @@ struct ryz_openai_piece {
 /* Reads a piece. RYZ_CORRUPT: not JSON, or not what a completion looks like. */
 RYZ_MUST_USE enum ryz_status ryz_openai_piece_read(const char *json, size_t length,
                                                    struct ryz_openai_piece *piece);
+/* The message of an error answer, or the beginning of whatever it says, printable and on one line;
+ * "" for an empty body. */
+void ryz_openai_error_text(const char *body, size_t length, char *text, size_t capacity);
 /* The first model's id of GET /v1/models; false if there is none that fits. */
 bool ryz_openai_first_model(const char *json, size_t length, char *name, size_t capacity);
 

@@ -47,7 +47,8 @@ struct ryz_answer {
     uint32_t prompt_tokens;         /* DONE: as the server counted; 0: it did not say */
     uint32_t output_tokens;         /* DONE: likewise */
     uint32_t bytes_in, bytes_out;   /* DONE */
-    const char *reason;             /* DONE: why it failed, a constant text; NULL when ok */
+    const char *reason;             /* DONE: why it failed, in words that last until the next poll;
+                                       NULL when ok */
 };
 
 struct ryz_target {

@@ -22,14 +22,14 @@ struct ryz_observer {
     uint64_t failures_told;
 };
 
-/* Callbacks of an embedded engine, a pacer and a fault plan that report to `observer`. */
+/* Callbacks of an embedded engine, a pacer and a fault plan; `context` is a struct ryz_observer. */
 struct ryz_engine_observer ryz_observer_of_engine(struct ryz_observer *observer);
 struct ryz_drive_sink ryz_observer_of_drive(struct ryz_observer *observer);
-void ryz_observer_on_chaos(void *observer, int64_t t_ns, enum ryz_chaos_event_kind kind,
+void ryz_observer_on_chaos(void *context, int64_t t_ns, enum ryz_chaos_event_kind kind,
                            uint32_t fault, double value, const char *note);
-void ryz_observer_on_sim_step(void *observer, const struct ryz_sim_step *step);
-void ryz_observer_on_step(void *observer, const struct ryz_step_record *step);
-void ryz_observer_on_span(void *observer, const struct ryz_span *span);
+void ryz_observer_on_sim_step(void *context, const struct ryz_sim_step *step);
+void ryz_observer_on_step(void *context, const struct ryz_step_record *step);
+void ryz_observer_on_span(void *context, const struct ryz_span *span);
 /* One row of `events`; t_ns is absolute. */
 void ryz_observer_event(struct ryz_observer *observer, int64_t t_ns, enum ryz_run_event_kind kind,
                         int32_t who, double value, const char *note);

@@ -307,28 +307,36 @@ static enum ryz_status add_facts(const struct session *session, struct ryz_run_d
 }
 
 /* A server numbers requests in its own way: its spans find their request by the trace id. */
-static int compare_traces(const void *a, const void *b)
+struct traced {
+    uint8_t trace_id[16];
+    uint64_t request;
+};
+
+static int compare_traced(const void *a, const void *b)
 {
-    const struct ryz_request_row *const *x = a, *const *y = b;
-    return memcmp((*x)->trace_id, (*y)->trace_id, sizeof(*x)->trace_id);
+    const struct traced *x = a, *y = b;
+    return memcmp(x->trace_id, y->trace_id, sizeof x->trace_id);
 }
 
 static enum ryz_status join_spans(struct ryz_run_data *data, struct ryz_error *error)
 {
     size_t request_count = 0, span_count = 0;
-    struct ryz_request_row *requests = ryz_run_rows(data, RYZ_TABLE_REQUESTS, &request_count);
+    const struct ryz_request_row *requests = ryz_run_rows(data, RYZ_TABLE_REQUESTS, &request_count);
     struct ryz_span_row *spans = ryz_run_rows(data, RYZ_TABLE_SPANS, &span_count);
     if (request_count == 0 || span_count == 0) return RYZ_OK;
-    struct ryz_request_row **sorted = calloc(request_count, sizeof *sorted);
+    struct traced *sorted = calloc(request_count, sizeof *sorted);
     if (sorted == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory to join spans");
-    for (size_t i = 0; i < request_count; i++) sorted[i] = &requests[i];
-    qsort(sorted, request_count, sizeof *sorted, compare_traces);
+    for (size_t i = 0; i < request_count; i++) {
+        memcpy(sorted[i].trace_id, requests[i].trace_id, sizeof sorted[i].trace_id);
+        sorted[i].request = requests[i].id;
+    }
+    qsort(sorted, request_count, sizeof *sorted, compare_traced);
     for (size_t i = 0; i < span_count; i++) {
-        struct ryz_request_row key = {0}, *wanted = &key;
+        struct traced key = {0};
         memcpy(key.trace_id, spans[i].trace_id, sizeof key.trace_id);
-        struct ryz_request_row **found =
-            bsearch(&wanted, sorted, request_count, sizeof *sorted, compare_traces);
-        if (found != NULL) spans[i].request = (*found)->id;
+        const struct traced *found =
+            bsearch(&key, sorted, request_count, sizeof *sorted, compare_traced);
+        if (found != NULL) spans[i].request = found->request;
     }
     free(sorted);
     return RYZ_OK;
