@@ -1,7 +1,7 @@
 /*
  * client.h - a small blocking HTTP client for tests: sends bytes as they are, reads answers.
  *
- * Fails the test on anything that is not HTTP; a server that does not answer within 20 s fails it,
+ * Fails the test on anything that is not HTTP; a server that does not answer within 100 s fails it,
  * too.
  */
 #ifndef RYZ_TESTS_API_CLIENT_H

@@ -101,7 +101,7 @@ static void close_all(void)
     ryz_engine_close(engine);
 }
 
-TestSuite(serving, .fini = close_all, .timeout = 240);
+TestSuite(serving, .fini = close_all, .timeout = 290);
 
 static json_t *complete(const char *path, const char *body)
 {
