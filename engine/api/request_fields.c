@@ -378,6 +378,11 @@ static const struct field fields[] = {
     {"parallel_tool_calls", IN_CHAT, take_ignored},
 };
 
+const char *ryz_api_field_name(size_t i)
+{
+    return i < RYZ_COUNT_OF(fields) ? fields[i].name : NULL;
+}
+
 static const struct field *find_field(const char *name, unsigned int route)
 {
     for (size_t i = 0; i < RYZ_COUNT_OF(fields); i++) {

@@ -16,6 +16,8 @@ struct ryz_api_parse {
 
 /* Reads every field of the body (an object) by the table. */
 bool ryz_api_parse_fields(struct ryz_api_parse *parse, json_t *body);
+/* Name of the i-th field of the table, NULL past its end; for the documentation's test. */
+const char *ryz_api_field_name(size_t i);
 /* Turns `prompt` or `messages` into tokens. */
 bool ryz_api_parse_prompt(struct ryz_api_parse *parse);
 bool ryz_api_parse_messages(struct ryz_api_parse *parse);
