@@ -133,8 +133,8 @@ def table(path, name, run="run0000"):
 def enum_name(path, name, column, value):
     """The number of an enum's value, from the file itself."""
     with h5py.File(path, "r") as file:
-        kind = h5py.check_enum_dtype(file["run0000/%s" % name].dtype[column])
-    return kind[value]
+        names = h5py.check_enum_dtype(file["run0000/%s" % name].dtype[column])
+    return {number: text for text, number in names.items()}[value]
 
 
 def one_row_each(rows):
