@@ -32,7 +32,7 @@ struct ryz_run_info {
     uint32_t phase_count;
     char phases[RYZ_PHASES_MAX][RYZ_PHASE_NAME_MAX]; /* names of requests.phase */
     /* Set when the run has ended: */
-    bool complete;                          /* the recorder was closed in order */
+    bool complete;                          /* closed in order, not cut short */
     bool valid;                             /* may be judged */
     char invalid_reason[192];               /* if not: the first reason */
     uint64_t dropped[RYZ_TABLE_LIVE_COUNT]; /* rows the recorder could not take */

@@ -43,6 +43,7 @@ struct course {
     struct ryz_point_row *points; /* (point_count) */
     uint32_t *order;              /* (point_count) */
     uint32_t point_count, runs_done;
+    uint32_t runs_whole; /* of those done: not cut short by the user */
     struct scored scored[QUANTS_MAX];
     uint32_t scored_count;
     struct ryz_error error;
@@ -234,6 +235,7 @@ static enum ryz_status run_once(struct course *course, const struct ryz_plan *pl
         course->points[point].state = data.info.valid ? 2 : 3;
         remove_live(course);
         course->runs_done++;
+        course->runs_whole += data.info.complete;
         if (!data.info.valid) {
             (void)fprintf(stderr, "ryz: this run is INVALID: %s\n", data.info.invalid_reason);
         }
@@ -313,7 +315,7 @@ static enum ryz_status commit(struct course *course, struct ryz_run_outcome *out
         status = ryz_results_set_axes(course->results, axes, sweep->axis_count, error);
     }
     if (status != RYZ_OK) return status;
-    bool complete = course->runs_done == course->point_count * course->plan->repeats;
+    bool complete = course->runs_whole == course->point_count * course->plan->repeats;
     struct ryz_results_file *results = course->results;
     course->results = NULL;
     status = ryz_results_commit(results, complete, error);

@@ -356,6 +356,7 @@ static void judge_validity(const struct session *session, struct ryz_run_data *d
     }
     if (session->options->stop != NULL && ryz_load_acquire(session->options->stop) != 0) {
         ryz_run_data_invalidate(data, "stopped by the user");
+        data->info.complete = false;
     }
     size_t count = 0;
     const struct ryz_run_event_row *events = ryz_run_rows(data, RYZ_TABLE_EVENTS, &count);
