@@ -185,7 +185,7 @@ static uint32_t get_u32(const json_t *object, const char *key)
     return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-static void take_step(const json_t *object, const struct ryz_control_records *records)
+static void take_step(const json_t *object, struct ryz_control_records *records)
 {
     struct ryz_step_record step = {
         .t_ns = get_i64(object, "t_ns"),
@@ -203,6 +203,7 @@ static void take_step(const json_t *object, const struct ryz_control_records *re
                   .kv_blocks_total = get_u32(object, "kv_blocks_total"),
                   .preempted = get_u32(object, "preempted")},
     };
+    records->count++;
     if (records->step != NULL) records->step(records->context, &step);
 }
 
@@ -238,7 +239,7 @@ static int8_t get_status(const json_t *object)
     return RYZ_CORRUPT;
 }
 
-static void take_span(const json_t *object, const struct ryz_control_records *records)
+static void take_span(const json_t *object, struct ryz_control_records *records)
 {
     struct ryz_span span = {.span_id = get_id(object, "span_id"),
                             .parent = get_id(object, "parent"),
@@ -252,6 +253,7 @@ static void take_span(const json_t *object, const struct ryz_control_records *re
     for (int i = 0; i < RYZ_SPAN_COUNT; i++) {
         if (name == NULL || strcmp(ryz_span_name((enum ryz_span_name)i), name) != 0) continue;
         span.name = (uint16_t)i;
+        records->count++;
         bool known = get_hex(object, "trace_id", span.trace_id, sizeof span.trace_id);
         if (known && records->span != NULL) records->span(records->context, &span);
         return;

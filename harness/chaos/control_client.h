@@ -17,6 +17,7 @@ struct ryz_control_records {
     void *context;
     void (*step)(void *context, const struct ryz_step_record *step);
     void (*span)(void *context, const struct ryz_span *span);
+    uint64_t count;   /* grows by the records handed over */
     uint64_t dropped; /* grows by the records that the server could not keep */
 };
 RYZ_MUST_USE enum ryz_status ryz_control_client_fetch(const char *path,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PERIOD_NS (500 * RYZ_NS_PER_MS)
+#define PERIOD_NS        (500 * RYZ_NS_PER_MS)
+#define LAST_PAUSE_NS    (50 * RYZ_NS_PER_MS)
+#define LAST_FETCHES_MAX 40
 
 struct ryz_server_records {
     char path[256];
@@ -35,15 +37,32 @@ static bool pause_or_stop(struct ryz_server_records *records)
     return stop;
 }
 
+static void fetch(struct ryz_server_records *records)
+{
+    if (ryz_control_client_fetch(records->path, &records->sink, NULL) != RYZ_OK) {
+        records->failed++;
+    }
+}
+
+/* A server ends its spans a moment after the client has seen the end: asks until nothing new has
+ * come three times in a row. */
+static void fetch_the_rest(struct ryz_server_records *records)
+{
+    const struct timespec pause = {.tv_nsec = LAST_PAUSE_NS};
+    int silent = 0;
+    for (int i = 0; i < LAST_FETCHES_MAX && silent < 3; i++) {
+        uint64_t before = records->sink.count;
+        fetch(records);
+        silent = records->sink.count == before ? silent + 1 : 0;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static void *follow(void *context)
 {
     struct ryz_server_records *records = context;
-    for (bool stop = false; !stop;) {
-        stop = pause_or_stop(records);
-        if (ryz_control_client_fetch(records->path, &records->sink, NULL) != RYZ_OK) {
-            records->failed++;
-        }
-    }
+    while (!pause_or_stop(records)) fetch(records);
+    fetch_the_rest(records);
     return NULL;
 }
 

@@ -35,10 +35,18 @@ static void hear(void *context, int64_t t_ns, enum ryz_chaos_event_kind kind, ui
     (void)pthread_mutex_unlock(&heard->lock);
 }
 
-static void pause_ms(long ms)
+/* Waits until `count` events were heard, for at most ten seconds: a loaded machine is no failure.
+ */
+static void await_events(struct heard *heard, uint32_t count)
 {
-    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&wait, NULL);
+    const struct timespec pause = {.tv_nsec = 5000000};
+    for (int i = 0; i < 2000; i++) {
+        (void)pthread_mutex_lock(&heard->lock);
+        bool enough = heard->count >= count;
+        (void)pthread_mutex_unlock(&heard->lock);
+        if (enough) return;
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 static struct ryz_fault fault_at(int64_t t0, int64_t at_ms, int64_t until_ms)
@@ -72,7 +80,7 @@ Test(chaos, overlapping_faults_are_announced_in_order_of_time)
     int64_t t0 = ryz_clock_now_ns(ryz_real_clock_monotonic());
     struct ryz_fault faults[] = {fault_at(t0, 20, 60), fault_at(t0, 5, 40)};
     struct ryz_chaos *chaos = start(faults, 2, &heard);
-    pause_ms(120);
+    await_events(&heard, 4);
     ryz_chaos_close(chaos);
     cr_assert_eq(heard.count, 4u);
     const uint32_t order[] = {1, 0, 1, 0};
@@ -90,7 +98,7 @@ Test(chaos, an_open_end_ends_with_the_plan)
     int64_t t0 = ryz_clock_now_ns(ryz_real_clock_monotonic());
     struct ryz_fault faults[] = {fault_at(t0, 0, -1)};
     struct ryz_chaos *chaos = start(faults, 1, &heard);
-    pause_ms(30);
+    await_events(&heard, 1);
     ryz_chaos_close(chaos);
     cr_assert_eq(heard.count, 2u);
     cr_expect_eq(heard.kinds[0], RYZ_CHAOS_FAULT_ON);
@@ -114,7 +122,7 @@ Test(chaos, a_kill_without_a_process_is_trouble_not_silence)
     faults[0].point = RYZ_FAULT_SERVER;
     faults[0].action = RYZ_FAULT_KILL;
     struct ryz_chaos *chaos = start(faults, 1, &heard);
-    pause_ms(50);
+    await_events(&heard, 3);
     ryz_chaos_close(chaos);
     cr_assert_eq(heard.count, 3u);
     cr_expect_eq(heard.kinds[1], RYZ_CHAOS_TROUBLE);
