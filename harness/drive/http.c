@@ -127,7 +127,10 @@ static void close_connection(struct http *http, struct connection *connection)
 {
     RYZ_ASSERT(!connection->dead && connection->exchange == NULL);
     if (connection->connecting) http->connecting--;
-    (void)close(connection->fd); /* leaves the epoll set with it */
+    /* close() takes it out of the epoll set only where no other process has it, and a server that
+     * is started again holds every descriptor between its fork and its exec. */
+    (void)epoll_ctl(http->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    (void)close(connection->fd);
     connection->dead = true;
     connection->next = http->dead;
     http->dead = connection;
