@@ -86,3 +86,13 @@ enum ryz_status ryz_fail_at(struct ryz_error *error, enum ryz_status status, uin
     }
     return status;
 }
+
+void ryz_error_about(struct ryz_error *error, const char *subject)
+{
+    if (error == NULL || strstr(error->text, subject) != NULL) return;
+    struct ryz_error about = *error;
+    about.text[0] = '\0';
+    append(&about, "%.160s: ", subject);
+    append(&about, "%s", error->text);
+    *error = about;
+}

@@ -62,4 +62,8 @@ enum ryz_status ryz_fail_errno(struct ryz_error *error, enum ryz_status status, 
 enum ryz_status ryz_fail_at(struct ryz_error *error, enum ryz_status status, uint64_t byte_offset,
                             const char *format, ...) RYZ_PRINTF(4, 5);
 
+/* Puts "subject: " in front of a text that does not name the subject yet, such as the file that a
+ * parser of bytes does not know; a long subject loses its end. `error` may be NULL. */
+void ryz_error_about(struct ryz_error *error, const char *subject);
+
 #endif

@@ -502,6 +502,7 @@ enum ryz_status ryz_gguf_open(const char *path, struct ryz_gguf **out, struct ry
     status = ryz_gguf_open_memory(mapping, size, out, error);
     if (status != RYZ_OK) {
         (void)munmap(mapping, size);
+        ryz_error_about(error, path);
         return status;
     }
     (*out)->mapping = mapping;

@@ -217,6 +217,7 @@ enum ryz_status ryz_model_open(const char *path, const struct ryz_model_options 
     enum ryz_status status = open_parts(model, path, options ? options->quant : NULL, error);
     if (status != RYZ_OK) {
         ryz_model_close(model);
+        ryz_error_about(error, path);
         return status;
     }
     *out = model;

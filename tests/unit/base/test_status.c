@@ -58,6 +58,25 @@ Test(status, long_texts_are_cut)
     cr_assert_eq(strlen(error.text), sizeof error.text - 1);
 }
 
+Test(status, a_subject_is_named_once)
+{
+    struct ryz_error error;
+    (void)ryz_fail_at(&error, RYZ_CORRUPT, 42, "too short");
+    ryz_error_about(&error, "some/file");
+    ryz_error_about(&error, "some/file");
+    cr_assert_str_eq(error.text, "some/file: too short (at byte 42)");
+    cr_assert_eq(error.status, RYZ_CORRUPT);
+    cr_assert_eq(error.byte_offset, 42);
+    char path[1000];
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    (void)ryz_fail(&error, RYZ_INVALID, "too short");
+    ryz_error_about(&error, path);
+    cr_assert_not_null(strstr(error.text, ": too short"),
+                       "a long subject leaves room for the text");
+    ryz_error_about(NULL, path);
+}
+
 Test(size, products_and_sums_fail_instead_of_wrapping)
 {
     size_t out = 5;

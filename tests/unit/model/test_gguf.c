@@ -409,6 +409,9 @@ Test(gguf, says_why_a_path_cannot_be_read)
     cr_assert_eq(ryz_gguf_open("/", &gguf, &error), RYZ_INVALID);
     struct temporary_file empty = write_temporary("", 0);
     cr_assert_eq(ryz_gguf_open(empty.path, &gguf, &error), RYZ_INVALID);
+    struct temporary_file text = write_temporary("no model", 8);
+    cr_assert_neq(ryz_gguf_open(text.path, &gguf, &error), RYZ_OK);
+    cr_assert_not_null(strstr(error.text, text.path), "no word of the file: %s", error.text);
     ryz_gguf_close(NULL);
 }
 

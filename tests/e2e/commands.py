@@ -1,0 +1,90 @@
+"""The commands that only tell: they end with 0, say what a reader asked for, and leave no file.
+
+What they say is held against what the test knows from elsewhere: the model file's own header, the
+keys of the scenario, and the arrivals that a real run recorded.
+"""
+import os
+import re
+import struct
+import sys
+
+from support import MODEL, Bench, check, numpy, scenario, table
+
+COMMANDS = ["run", "check", "serve", "generate", "inspect", "results", "replay", "dod", "explain",
+            "bench", "devices", "docs", "version"]
+
+
+def says(text, *patterns):
+    for pattern in patterns:
+        check(re.search(pattern, text, re.M), "no line fits %r:\n%s" % (pattern, text))
+
+
+def about_itself(bench):
+    says(bench.expect(0, "version"), r"^ryz \d+\.\d+\.\d+, commit \S+$", r"^(gcc|clang) ", r"^HDF5 \d")
+    check(bench.expect(0, "--version") == bench.expect(0, "version"), "--version is version")
+    says(bench.expect(0, "devices"), r"^cpu: +\d+ core\(s\), kernels: .*\bref\b", r"^cuda: ")
+    text = bench.expect(0, "help")
+    says(text, *[r"^  %s +\S" % name for name in COMMANDS])
+    listed = re.findall(r"^  (\w+) +\S", text, re.M)
+    check(sorted(listed) == sorted(COMMANDS), "help lists the commands known here: %r" % listed)
+    for name in COMMANDS:
+        says(bench.expect(0, name, "--help"), r"^usage: ryz %s\b" % name)
+        says(bench.expect(64, name, "--no-such-option"), "--no-such-option", r"^usage: ryz %s\b" % name)
+
+
+def about_metrics(bench):
+    text = bench.expect(0, "explain")
+    says(text, r"\bttft\b", r"\btpot\b", r"\be2e\b", r"\bgoodput\.ratio\b", r"\blost\b")
+    says(bench.expect(0, "explain", "ttft.p99"), "meaning .*first token", r"formula .*t_first - t_sched",
+         "unit +ns")
+    says(bench.expect(64, "explain", "tfft.p99"), 'did you mean "ttft')
+
+
+def about_a_model(bench):
+    with open(MODEL, "rb") as file:
+        magic, _, tensors, _ = struct.unpack("<4sIQQ", file.read(24))
+        file.seek(0)
+        half = file.read(os.path.getsize(MODEL) // 2)
+    check(magic == b"GGUF", "the model is a GGUF file")
+    text = bench.expect(0, "inspect", MODEL)
+    says(text, "%d bytes, %d tensors" % (os.path.getsize(MODEL), tensors), r"general\.architecture .*llama")
+    weights = [int(n) for n in re.findall(r"^  \w+ +(\d+) tensors", text, re.M)]
+    check(sum(weights) == tensors, "the table of types adds up to %d tensors: %r" % (tensors, weights))
+    listed = bench.expect(0, "inspect", "--tensors", MODEL)
+    check(listed.count("\n") >= text.count("\n") + tensors, "--tensors lists %d tensors" % tensors)
+    with open(bench.path("half.gguf"), "wb") as file:
+        file.write(half)
+    for name in ["half.gguf", "absent.gguf"]:
+        says(bench.expect(4, "inspect", bench.path(name)), r"^ryz: .*" + name.replace(".", r"\."))
+
+
+def about_a_scenario(bench):
+    path = bench.write("told.ini", scenario(
+        engine="target = embedded\nmax_batch = 4\nkv = 16 MiB",
+        traffic="rate = 40 /s\nduration = 1 s\nprompt = uniform 4..48\noutput = uniform 2..8"))
+    before = sorted(os.listdir(bench.folder))
+    text = bench.expect(0, "check", path, "--set", "engine.max_batch=3")
+    says(text, r"^\[engine\]", r"^max_batch +=\s+3\b.*--set", r"^kv +=.*told\.ini:8", r"^seed +=.*told\.ini:4",
+         r"^scheduler +=.*default")
+    rows = re.findall(r"^(\d+\.\d+),(\w+),(\d+),(\d+)$", bench.expect(0, "run", path, "--dry-run"), re.M)
+    check(sorted(os.listdir(bench.folder)) == before, "telling commands leave no file")
+    live = table(bench.run(path, "out"), "requests")
+    live = live[numpy.argsort(live["id"])]
+    check(len(rows) == len(live) > 0, "%d arrivals told, %d sent" % (len(rows), len(live)))
+    check({row[1] for row in rows} == {"main"}, "arrivals name their traffic")
+    for column, told in [("in_tok", 2), ("want_tok", 3)]:
+        check([int(row[told]) for row in rows] == live[column].tolist(), "dry-run tells the sent " + column)
+    off = numpy.abs(numpy.array([float(row[0]) for row in rows]) * 1e9 - live["t_sched"])
+    check(off.max() <= 1000, "dry-run tells the schedule to the microsecond, off by %r ns" % off.max())
+
+
+def main():
+    with Bench() as bench:
+        about_itself(bench)
+        about_metrics(bench)
+        about_a_model(bench)
+        about_a_scenario(bench)
+    return 0
+
+
+sys.exit(main())
