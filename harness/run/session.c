@@ -306,7 +306,8 @@ static enum ryz_status add_facts(const struct session *session, struct ryz_run_d
     return ryz_run_data_set(data, RYZ_TABLE_FACTS, facts.rows, facts.count, error);
 }
 
-/* A server numbers requests in its own way: its spans find their request by the trace id. */
+/* A server numbers requests in its own way: its spans find their request by the trace id. Those of
+ * other requests, such as the probe that awaited the server, belong to none. */
 struct traced {
     uint8_t trace_id[16];
     uint64_t request;
@@ -336,7 +337,7 @@ static enum ryz_status join_spans(struct ryz_run_data *data, struct ryz_error *e
         memcpy(key.trace_id, spans[i].trace_id, sizeof key.trace_id);
         const struct traced *found =
             bsearch(&key, sorted, request_count, sizeof *sorted, compare_traced);
-        if (found != NULL) spans[i].request = found->request;
+        spans[i].request = found != NULL ? found->request : 0;
     }
     free(sorted);
     return RYZ_OK;
