@@ -33,6 +33,7 @@ static int recover(const char *const *paths, uint32_t count)
         return fail(&error);
     }
     printf("%s: %u of %u run(s) recovered\n", paths[count - 1], recovered, count - 1);
+    if (recovered < count - 1) (void)fprintf(stderr, "ryz: skipped: %s\n", error.text);
     return RYZ_EXIT_MET;
 }
 

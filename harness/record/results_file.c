@@ -273,7 +273,11 @@ enum ryz_status ryz_results_recover(const char *const *live_paths, uint32_t coun
         status = result;
     }
     if (recovered != NULL) *recovered = runs;
-    if (runs > 0) return ryz_results_commit(results, false, error);
+    if (runs > 0) {
+        status = ryz_results_commit(results, false, error);
+        if (status == RYZ_OK && runs < count && error != NULL) *error = one;
+        return status;
+    }
     ryz_results_discard(results);
     if (count == 0) return ryz_fail(error, status, "there is no live file to recover");
     return ryz_fail(error, status, "nothing could be recovered: %.240s", one.text);

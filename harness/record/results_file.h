@@ -44,8 +44,8 @@ RYZ_MUST_USE enum ryz_status ryz_results_commit(struct ryz_results_file *results
 void ryz_results_discard(struct ryz_results_file *results);
 
 /* Makes an ordinary results file (complete = 0) from the live files of an interrupted `ryz run`:
- * every acknowledged row of every run. A run that cannot be read is skipped if another can;
- * *recovered gets the number of runs written (may be NULL). */
+ * every acknowledged row of every run. A run that cannot be read is skipped if another can, and
+ * `error` then says why; *recovered gets the number of runs written (may be NULL). */
 RYZ_MUST_USE enum ryz_status ryz_results_recover(const char *const *live_paths, uint32_t count,
                                                  const char *out_path, uint32_t *recovered,
                                                  struct ryz_error *error);

@@ -101,7 +101,7 @@ static enum ryz_status create_results(struct course *course)
     uint32_t input_count = 0;
     struct ryz_error *error = &course->error;
     enum ryz_status status = ryz_run_files_inputs(course->plan, inputs, &input_count, error);
-    if (status == RYZ_OK) status = ryz_run_files_make_folder(&course->files, error);
+    if (status == RYZ_OK) status = ryz_run_files_make_folder(course->plan, &course->files, error);
     if (status == RYZ_OK) {
         status =
             ryz_results_create(course->files.results, &course->provenance, &course->results, error);
@@ -208,14 +208,6 @@ static enum ryz_status perform(struct course *course, const struct ryz_plan *pla
     return ryz_session_run(&options, data, &course->error);
 }
 
-/* The live file has done its duty once its rows are in the results file. */
-static void remove_live(const struct course *course)
-{
-    char live[900];
-    ryz_run_files_live(&course->files, course->runs_done, live, sizeof live);
-    (void)unlink(live);
-}
-
 static enum ryz_status run_once(struct course *course, const struct ryz_plan *plan, uint32_t point,
                                 uint32_t repeat)
 {
@@ -233,7 +225,6 @@ static enum ryz_status run_once(struct course *course, const struct ryz_plan *pl
     if (status == RYZ_OK) status = ryz_results_add_run(course->results, &data, &course->error);
     if (status == RYZ_OK) {
         course->points[point].state = data.info.valid ? 2 : 3;
-        remove_live(course);
         course->runs_done++;
         course->runs_whole += data.info.complete;
         if (!data.info.valid) {
@@ -289,6 +280,17 @@ static enum ryz_status run_points(struct course *course)
     return status;
 }
 
+/* The live files have done their duty once the results file is whole; not before, for a kill in the
+ * middle of writing a later run may damage the file that grows. */
+static void remove_live_files(const struct course *course)
+{
+    char live[900];
+    for (uint32_t run = 0; run < course->runs_done; run++) {
+        ryz_run_files_live(&course->files, run, live, sizeof live);
+        (void)unlink(live);
+    }
+}
+
 /* Verdicts and points into the file, which then gets its name. */
 static enum ryz_status commit(struct course *course, struct ryz_run_outcome *outcome)
 {
@@ -320,6 +322,7 @@ static enum ryz_status commit(struct course *course, struct ryz_run_outcome *out
     course->results = NULL;
     status = ryz_results_commit(results, complete, error);
     if (status == RYZ_OK) {
+        remove_live_files(course);
         (void)snprintf(outcome->results_path, sizeof outcome->results_path, "%.511s",
                        course->files.results);
     }
@@ -389,6 +392,7 @@ static void keep_what_there_is(struct course *course, struct ryz_run_outcome *ou
     struct ryz_error first = course->error;
     if (course->runs_done == 0 || commit(course, outcome) != RYZ_OK) {
         (void)fprintf(stderr, "ryz: %s\n", first.text);
+        (void)rmdir(course->files.folder); /* stays where it holds a log */
         return;
     }
     (void)fprintf(stderr, "ryz: %s\nryz: the %u run(s) before that are in %s\n", first.text,

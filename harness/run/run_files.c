@@ -5,8 +5,12 @@
 #include "harness/record/sha256.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define NUMBER_MAX 999 /* of runs within one second */
 
 struct filler {
     char *out;
@@ -75,6 +79,17 @@ static enum ryz_status fill_template(const struct ryz_plan *plan,
     return RYZ_OK;
 }
 
+/* Names of the files for a stem and what follows it. */
+static void place(const struct ryz_plan *plan, struct ryz_run_files *files, const char *stem,
+                  const char *ending)
+{
+    const char *dir = plan->output.dir;
+    (void)snprintf(files->results, sizeof files->results, "%s/%s%s", dir, stem, ending);
+    (void)snprintf(files->folder, sizeof files->folder, "%s/%s", dir, stem);
+    (void)snprintf(files->live_dir, sizeof files->live_dir, "%s/.live", dir);
+    (void)snprintf(files->stem, sizeof files->stem, "%s", stem);
+}
+
 enum ryz_status ryz_run_files_name(const struct ryz_plan *plan,
                                    const struct ryz_provenance *provenance,
                                    struct ryz_run_files *files, struct ryz_error *error)
@@ -86,13 +101,11 @@ enum ryz_status ryz_run_files_name(const struct ryz_plan *plan,
     if (name[0] == '\0' || strchr(name, '/') != NULL) {
         return ryz_fail(error, RYZ_INVALID, "output.hdf5: \"%s\" is no file name", name);
     }
-    const char *dir = plan->output.dir;
-    (void)snprintf(files->results, sizeof files->results, "%s/%s", dir, name);
-    (void)snprintf(files->stem, sizeof files->stem, "%s", name);
-    char *ending = strrchr(files->stem, '.');
-    if (ending != NULL && ending != files->stem) *ending = '\0';
-    (void)snprintf(files->folder, sizeof files->folder, "%s/%s", dir, files->stem);
-    (void)snprintf(files->live_dir, sizeof files->live_dir, "%s/.live", dir);
+    char stem[sizeof name];
+    const char *dot = strrchr(name, '.');
+    const char *ending = dot != NULL && dot != name ? dot : name + strlen(name);
+    (void)snprintf(stem, sizeof stem, "%.*s", (int)(ending - name), name);
+    place(plan, files, stem, ending);
     return RYZ_OK;
 }
 
@@ -102,10 +115,28 @@ void ryz_run_files_live(const struct ryz_run_files *files, uint32_t run, char *p
     (void)snprintf(path, capacity, "%s/%s-%04u.h5", files->live_dir, files->stem, run);
 }
 
-enum ryz_status ryz_run_files_make_folder(const struct ryz_run_files *files,
+enum ryz_status ryz_run_files_make_folder(const struct ryz_plan *plan, struct ryz_run_files *files,
                                           struct ryz_error *error)
 {
-    return ryz_folder_make(files->folder, error);
+    char stem[sizeof files->stem], ending[sizeof files->stem], numbered[sizeof files->stem];
+    if (strstr(plan->output.hdf5, "{time}") == NULL) return ryz_folder_make(files->folder, error);
+    enum ryz_status status = ryz_folder_make_parent(files->folder, error);
+    if (status != RYZ_OK) return status;
+    (void)snprintf(stem, sizeof stem, "%s", files->stem);
+    (void)snprintf(ending, sizeof ending, "%s",
+                   files->results + strlen(plan->output.dir) + 1 + strlen(stem));
+    for (int number = 2; mkdir(files->folder, 0777) != 0; number++) {
+        if (errno != EEXIST) {
+            return ryz_fail_errno(error, RYZ_IO, errno, "cannot make the folder %s", files->folder);
+        }
+        int length = snprintf(numbered, sizeof numbered, "%s-%d", stem, number);
+        if (number > NUMBER_MAX || length < 0 || (size_t)length >= sizeof numbered) {
+            return ryz_fail(error, RYZ_FULL, "output.hdf5: %s and %d more names are taken", stem,
+                            number - 2);
+        }
+        place(plan, files, numbered, ending);
+    }
+    return RYZ_OK;
 }
 
 static enum ryz_status add_input(const char *path, const char *role,

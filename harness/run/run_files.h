@@ -1,8 +1,9 @@
 /*
  * run_files.h - names and places of what a run leaves behind, and the list of what it read.
  *
- *   <output.dir>/<output.hdf5>          results     <output.dir>/<same stem>/   pictures, server
- * log <output.dir>/.live/<stem>-NNNN.h5   live files, gone when the results file is whole
+ *   <output.dir>/<output.hdf5>            results
+ *   <output.dir>/<its stem>/              pictures and the server's log
+ *   <output.dir>/.live/<stem>-NNNN.h5     live files, gone when the results file is whole
  */
 #ifndef RYZ_HARNESS_RUN_RUN_FILES_H
 #define RYZ_HARNESS_RUN_RUN_FILES_H
@@ -29,8 +30,11 @@ RYZ_MUST_USE enum ryz_status ryz_run_files_name(const struct ryz_plan *plan,
 /* Path of the live file of run number `run`. */
 void ryz_run_files_live(const struct ryz_run_files *files, uint32_t run, char *path,
                         size_t capacity);
-/* Makes files->folder and the folders above it. */
-RYZ_MUST_USE enum ryz_status ryz_run_files_make_folder(const struct ryz_run_files *files,
+/* Makes files->folder and the folders above it. Where the name comes from the time, whose seconds
+ * another run may share, an existing folder is taken for that run's and the names in `files` become
+ * <stem>-2, <stem>-3, ... */
+RYZ_MUST_USE enum ryz_status ryz_run_files_make_folder(const struct ryz_plan *plan,
+                                                       struct ryz_run_files *files,
                                                        struct ryz_error *error);
 
 #define RYZ_INPUTS_MAX (RYZ_TRAFFIC_MAX + 3u)

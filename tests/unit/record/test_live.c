@@ -353,6 +353,8 @@ Test(record_live, a_killed_run_becomes_an_ordinary_results_file)
     const char *paths[] = {"/nonexistent.h5", live};
     cr_assert_eq(ryz_results_recover(paths, 2, out, &recovered, &error), RYZ_OK, "%s", error.text);
     cr_expect_eq(recovered, 1);
+    cr_expect(strstr(error.text, "/nonexistent.h5") != NULL,
+              "no word of the file that was skipped");
     cr_assert_eq(ryz_results_open(out, &results, &error), RYZ_OK, "%s", error.text);
     cr_expect_not(ryz_results_complete(results));
     cr_expect_str_eq(ryz_results_provenance(results)->cpu, "cpu of a test");
