@@ -34,14 +34,21 @@ static void pause_ns(int64_t ns)
     (void)nanosleep(&wait, NULL);
 }
 
+/* In place: what is written is never longer than what was read. */
 static bool split_command(struct ryz_process *process)
 {
+    static const char blanks[] = " \t";
     int count = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r(process->command, " \t", &rest); word != NULL;
-         word = strtok_r(NULL, " \t", &rest)) {
+    char *from = process->command, *to = process->command;
+    for (from += strspn(from, blanks); *from != '\0'; from += strspn(from, blanks)) {
         if (count == ARGUMENTS_MAX) return false;
-        process->arguments[count++] = word;
+        process->arguments[count++] = to;
+        while (*from != '\0' && strchr(blanks, *from) == NULL) {
+            if (*from == '\\' && from[1] != '\0') from++;
+            *to++ = *from++;
+        }
+        if (*from != '\0') from++;
+        *to++ = '\0';
     }
     return count > 0;
 }

@@ -1,9 +1,10 @@
 /*
  * process.h - a server that a scenario starts, awaits, kills and starts again.
  *
- * The command line is split at blanks (no shell); a first word "ryz" means this very binary. The
- * server gets a process group of its own and its output goes to a file beside the results. It is
- * killed when the thread that started it ends, so that no server outlives its harness.
+ * The command line is split at blanks (no shell), except at those that follow a backslash; a first
+ * word "ryz" means this very binary. The server gets a process group of its own and its output goes
+ * to a file beside the results. It is killed when the thread that started it ends, so that no
+ * server outlives its harness.
  */
 #ifndef RYZ_HARNESS_CHAOS_PROCESS_H
 #define RYZ_HARNESS_CHAOS_PROCESS_H

@@ -110,7 +110,7 @@ enum ryz_value_type {
       "target http: base address, `http://127.0.0.1:8080/v1`")                                     \
     X(ENGINE, spawn, TEXT, ryz_engine_plan, spawn, "", 0, 0, "",                                   \
       "target http: command line of a server that is started before and stopped after the run; "   \
-      "{model} and {control} are filled in")                                                       \
+      "{model} and {control} are filled in; words end at blanks, unless a backslash keeps one")    \
     X(ENGINE, control, TEXT, ryz_engine_plan, control, "", 0, 0, "",                               \
       "target http: control socket of `ryz serve`, for faults inside it; not needed where spawn "  \
       "has {control}")                                                                             \
@@ -180,7 +180,7 @@ enum ryz_value_type {
     X(OUTPUT, dir, TEXT, ryz_output_plan, dir, "results", 0, 0, "",                                \
       "Folder of the results, relative to where ryz is started")                                   \
     X(OUTPUT, hdf5, TEXT, ryz_output_plan, hdf5, "{name}-{commit}-{time}.h5", 0, 0, "",            \
-      "File name; {name} {commit} {time} {seed} are filled in")                                    \
+      "File name; {name} {commit} {time} {seed} are filled in; -2 follows where {time} is taken")  \
     X(OUTPUT, tokens, BOOL, ryz_output_plan, tokens, "on", 0, 0, "",                               \
       "Keep the time of every token")                                                              \
     X(OUTPUT, spans, BOOL, ryz_output_plan, spans, "on", 0, 0, "",                                 \

@@ -31,21 +31,33 @@ static void pause_ms(long ms)
     (void)nanosleep(&wait, NULL);
 }
 
-Test(process, output_goes_to_the_log_and_the_end_is_seen, .init = setup, .fini = teardown)
+/* What a command that ends by itself has printed. */
+static void run_and_read(const char *command, char *text, size_t capacity)
 {
     struct ryz_process *process = NULL;
     struct ryz_error error = {0};
-    cr_assert_eq(ryz_process_open("echo hello there", log_path, &process, &error), RYZ_OK, "%s",
-                 error.text);
+    cr_assert_eq(ryz_process_open(command, log_path, &process, &error), RYZ_OK, "%s", error.text);
     for (int i = 0; i < 500 && !ryz_process_ended(process); i++) pause_ms(10);
     cr_assert(ryz_process_ended(process));
-    char text[64] = "";
     FILE *log = fopen(log_path, "r");
     cr_assert_not_null(log);
-    cr_assert_gt(fread(text, 1, sizeof text - 1, log), 0u);
+    text[fread(text, 1, capacity - 1, log)] = '\0';
     (void)fclose(log);
-    cr_expect_str_eq(text, "hello there\n");
     ryz_process_close(process);
+}
+
+Test(process, output_goes_to_the_log_and_the_end_is_seen, .init = setup, .fini = teardown)
+{
+    char text[64];
+    run_and_read("echo hello there", text, sizeof text);
+    cr_expect_str_eq(text, "hello there\n");
+}
+
+Test(process, a_backslash_keeps_a_blank_inside_a_word, .init = setup, .fini = teardown)
+{
+    char text[64];
+    run_and_read(" printf\t<%s> a\\ b  c\\\\d e\\", text, sizeof text);
+    cr_expect_str_eq(text, "<a b><c\\d><e\\>");
 }
 
 Test(process, a_killed_one_is_gone_and_starts_again, .init = setup, .fini = teardown)
