@@ -1,10 +1,11 @@
 """kill -9 of `ryz run` at random moments: every acknowledged row comes back by `results recover`.
 
-The live file is read as it lay at death (h5py, SWMR) and the recovered one as an ordinary file;
-rows are compared by value, not only counted.
+The live file is read as it lay at death (h5py, SWMR) and the recovered one as an ordinary file, by
+h5py and by `results list`; rows are compared by value, not only counted.
 """
 import glob
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -51,6 +52,24 @@ def compare_requests(before, after):
         check(numpy.array_equal(after[column][places], before[column]), "same values of " + column)
 
 
+def compare_others(name, before, after):
+    """Tables that recovery only copies; tokens are sorted by request on the way."""
+    check(len(after) >= len(before), "%d rows of %s acknowledged, %d recovered"
+          % (len(before), name, len(after)))
+    if name == "tokens":
+        order = ["request", "t_ns"]
+        before, after = numpy.sort(before, order=order), numpy.sort(after, order=order)
+        check(len(after) == len(before), "no token that was not acknowledged")
+    check(numpy.array_equal(after[:len(before)], before), "same rows of " + name)
+
+
+def check_list(bench, path, requests):
+    text = bench.expect(0, "results", "list", path)
+    check("interrupted" in text, "list says that the run was interrupted:\n" + text)
+    told = re.findall(r"^ +requests +(\d+) rows$", text, re.M)
+    check(told == ([str(requests)] if requests > 0 else []), "list tells %d requests:\n%s" % (requests, text))
+
+
 def one_round(bench, path, number, dice):
     """Requests acknowledged and recovered, or None where the round has to be repeated."""
     live = die_at_random(bench, path, bench.path("out%d" % number), dice)
@@ -62,17 +81,46 @@ def one_round(bench, path, number, dice):
     with h5py.File(target, "r") as file:
         check(file["complete"][()] == 0, "a recovered file says complete = 0")
         for name, before in rows.items():
-            after = file["run0000/" + name]
-            check(len(after) >= len(before), "round %d: %d rows of %s acknowledged, %d recovered"
-                  % (number, len(before), name, len(after)))
-        compare_requests(rows["requests"], file["run0000/requests"][:])
-    return len(rows["requests"])
+            if name != "requests":
+                compare_others(name, before, file["run0000/" + name][:])
+        recovered = file["run0000/requests"][:]
+    compare_requests(rows["requests"], recovered)
+    check_list(bench, target, len(recovered))
+    return len(recovered)
+
+
+def sweep_killed(bench, dice):
+    """A kill in the third run of a sweep: the two before it come back whole."""
+    path = bench.write("sweep.ini", scenario(
+        engine="target = embedded\nkv = 16 MiB",
+        traffic="rate = 20 /s\nduration = 700 ms\nprompt = uniform 4..16\noutput = uniform 2..8",
+        more="[sweep]\nengine.max_batch = 1 2 4 8"))
+    arrivals = bench.expect(0, "run", path, "--dry-run").count(",main,")
+    out = bench.path("sweep")
+    process = bench.start("run", path, "--out", out, "--quiet", stdout=subprocess.DEVNULL)
+    wait_until(lambda: glob.glob(out + "/.live/*-0002.h5"), "the third run", process)
+    time.sleep(dice.uniform(0, 0.5))
+    process.kill()
+    process.wait()
+    target = bench.path("sweep.h5")
+    text = bench.expect(0, "results", "recover", *sorted(glob.glob(out + "/.live/*.h5")), target)
+    with h5py.File(target, "r") as file:
+        runs = [name for name in sorted(file) if name.startswith("run")]
+        check(len(runs) in (2, 3), "runs recovered: %r" % runs)
+        check("%d of 3 run(s) recovered" % len(runs) in text, "recover counts runs:\n" + text)
+        check(len(runs) == 3 or "skipped: " in text, "recover names the file it could not read:\n" + text)
+        for number, run in enumerate(runs[:2]):
+            check(file[run].attrs["point"] == number, "%s is of point %d" % (run, number))
+            ids = sorted(file[run + "/requests"]["id"])
+            check(ids == list(range(1, arrivals + 1)), "%s has all its %d requests: %r" % (run, arrivals, ids))
+    print("a sweep killed in its third run: %d runs recovered" % len(runs))
 
 
 def main():
     seed = 20
     dice = random.Random(seed)
     with Bench() as bench:
+        # Short steps and short requests: many rows in a second.
         path = bench.write("crash.ini", scenario(
             engine="target = embedded\nmax_batch = 4\nkv = 16 MiB",
             traffic="rate = 20 /s\nduration = 20 s\nprompt = uniform 4..16\noutput = uniform 2..8"))
@@ -86,6 +134,7 @@ def main():
         check(sum(got) > 0, "some requests were acknowledged before death")
         print("%d kills (seed %d, %d too early): requests acknowledged %r, all recovered"
               % (len(got), seed, tries - len(got), got))
+        sweep_killed(bench, dice)
     return 0
 
 

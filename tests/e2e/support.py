@@ -130,11 +130,17 @@ def table(path, name, run="run0000"):
         return file["%s/%s" % (run, name)][:]
 
 
-def enum_name(path, name, column, value):
-    """The number of an enum's value, from the file itself."""
+def enum_numbers(path, name, column):
+    """{text: number} of an enum column, from the file itself."""
     with h5py.File(path, "r") as file:
-        names = h5py.check_enum_dtype(file["run0000/%s" % name].dtype[column])
-    return {number: text for text, number in names.items()}[value]
+        return h5py.check_enum_dtype(file["run0000/" + name].dtype[column])
+
+
+def enum_name(path, name, column, value):
+    """The text of an enum's number; ends the test where the file has none."""
+    names = {number: text for text, number in enum_numbers(path, name, column).items()}
+    check(value in names, "%s.%s holds %r, which has no name" % (name, column, value))
+    return names[value]
 
 
 def one_row_each(rows):
