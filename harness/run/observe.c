@@ -33,9 +33,18 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->kv_failures = stats->kv_alloc_failures;
 }
 
+/* NULL before and after the run. The engine's thread, which lives longer, must ask this before it
+ * reads t0_ns: the recorder is published after it. */
+static struct ryz_recorder *recorder_of(const struct ryz_observer *observer)
+{
+    return ryz_load_acquire(&observer->recorder);
+}
+
 void ryz_observer_on_step(void *context, const struct ryz_step_record *step)
 {
     struct ryz_observer *observer = context;
+    struct ryz_recorder *recorder = recorder_of(observer);
+    if (recorder == NULL) return;
     struct ryz_step_row row = {.t_ns = step->t_ns - observer->t0_ns,
                                .duration_ns = step->duration_ns,
                                .sched_ns = step->sched_ns,
@@ -46,12 +55,14 @@ void ryz_observer_on_step(void *context, const struct ryz_step_record *step)
                                .run_count = step->run_count,
                                .failed = step->failed};
     fill_stats(&row, &step->stats);
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder, &row);
 }
 
 void ryz_observer_on_sim_step(void *context, const struct ryz_sim_step *step)
 {
     struct ryz_observer *observer = context;
+    struct ryz_recorder *recorder = recorder_of(observer);
+    if (recorder == NULL) return;
     struct ryz_step_row row = {.t_ns = step->t_ns - observer->t0_ns,
                                .duration_ns = step->duration_ns,
                                .forward_ns = step->duration_ns,
@@ -60,19 +71,20 @@ void ryz_observer_on_sim_step(void *context, const struct ryz_sim_step *step)
                                .context_tokens = step->shape.context_tokens,
                                .run_count = step->run_count};
     fill_stats(&row, &step->stats);
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder, &row);
 }
 
 static void on_sched_event(void *context, const struct ryz_event *event)
 {
     struct ryz_observer *observer = context;
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), event);
+    (void)ryz_record(recorder_of(observer), event);
 }
 
 void ryz_observer_on_span(void *context, const struct ryz_span *span)
 {
     struct ryz_observer *observer = context;
-    if (!observer->keep_spans) return;
+    struct ryz_recorder *recorder = recorder_of(observer);
+    if (recorder == NULL || !observer->keep_spans) return;
     struct ryz_span_row row = {.span_id = span->span_id,
                                .parent = span->parent,
                                .request = span->request,
@@ -83,13 +95,13 @@ void ryz_observer_on_span(void *context, const struct ryz_span *span)
                                .status = span->status,
                                .attr = span->attr};
     memcpy(row.trace_id, span->trace_id, sizeof row.trace_id);
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder, &row);
 }
 
 static void on_request(void *context, const struct ryz_request_row *row)
 {
     struct ryz_observer *observer = context;
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), row);
+    (void)ryz_record(recorder_of(observer), row);
 }
 
 static void on_tokens(void *context, uint64_t request, int64_t t_ns, uint32_t count)
@@ -98,7 +110,7 @@ static void on_tokens(void *context, uint64_t request, int64_t t_ns, uint32_t co
     if (!observer->keep_tokens) return;
     struct ryz_token_row row = {
         .request = request, .t_ns = t_ns, .n = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX)};
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder_of(observer), &row);
 }
 
 void ryz_observer_event(struct ryz_observer *observer, int64_t t_ns, enum ryz_run_event_kind kind,
@@ -107,7 +119,7 @@ void ryz_observer_event(struct ryz_observer *observer, int64_t t_ns, enum ryz_ru
     struct ryz_run_event_row row = {
         .t_ns = t_ns - observer->t0_ns, .kind = (uint16_t)kind, .who = who, .value = value};
     (void)snprintf(row.note, sizeof row.note, "%s", note);
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder_of(observer), &row);
 }
 
 static void on_phase(void *context, uint32_t traffic, bool begins, int64_t t_ns)
@@ -139,7 +151,7 @@ static void on_progress(void *context, const struct ryz_drive_progress *progress
                                   .inflight = progress->inflight,
                                   .dropped = (uint32_t)progress->dropped,
                                   .cpu = (float)progress->cpu_cores};
-    (void)ryz_record(ryz_load_acquire(&observer->recorder), &row);
+    (void)ryz_record(recorder_of(observer), &row);
     if (!observer->progress || !isatty(STDERR_FILENO)) return;
     double seconds = (double)progress->t_ns / 1e9;
     (void)fprintf(stderr, "\r\033[K  %3.0f s", seconds);
