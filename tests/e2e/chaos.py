@@ -6,8 +6,8 @@ the server's fall and return, failures only around the kill, and no process left
 """
 import sys
 
-from support import (Bench, check, enum_name, enum_numbers, free_port, numpy, one_row_each,
-                     processes_with, scenario, table, wait_until)
+from support import (Bench, check, enum_name, enum_numbers, free_port, one_row_each, processes_with,
+                     scenario, table, wait_until)
 
 MS = 1000000
 DELAY = 40 * MS
@@ -61,7 +61,9 @@ def check_steps(path):
     outside = steps["duration_ns"][(end < SLOW[0]) | (begin > SLOW[1])]
     check(len(inside) > 0 and len(outside) > 0, "steps inside and outside the window of the delay")
     check(inside.min() >= DELAY, "a step of %d ns although each is delayed by %d" % (inside.min(), DELAY))
-    check(numpy.median(outside) < DELAY, "steps outside the window are not delayed")
+    # The quickest steps of both are alike but for the delay, however slow this build is.
+    check(outside.min() + DELAY // 2 < inside.min(), "steps outside the window are not delayed: %d, %d ns"
+          % (outside.min(), inside.min()))
     return len(inside), len(outside)
 
 
