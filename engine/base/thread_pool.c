@@ -1,21 +1,26 @@
 /*
  * thread_pool.c - a fork-join pool with one job at a time.
  *
- * Leaves to others: what a slice means, and queues of jobs (there is none). The idea: the caller
- * publishes a job and bumps `generation`; a worker that sees a new generation runs its slice and
- * counts `pending` down. Both sides first spin, since the gap between two matrix products is a few
- * microseconds, and sleep when that was in vain. How long a thread spins adapts: a wait that ended
- * in sleep halves its budget, so on an oversubscribed machine the spinning dies out; now and then
- * a wait spins to the limit, and when that succeeds the budget becomes what was needed.
+ * Leaves to others: what a slice means, and queues of jobs (there is none). The idea: each thread
+ * owns one contiguous slice of the range (the same rows of a matrix every time: they stay in its
+ * cache) and takes it in a few bites; who is done takes bites of the others. So a worker that
+ * sleeps, or whose core the kernel gave to somebody else, holds nobody up: the caller does its
+ * part.
  *
- * Sleep without lost wake-ups: a sleeper announces itself (sequentially consistent), then looks
- * again; a waker changes the state (sequentially consistent), then looks for sleepers. One of the
- * two sees the other.
+ * `gate` orders all of it: a bit that says a job is open, its number, and how many workers are
+ * inside. A worker enters with compare-and-swap while the bit is set; the caller clears the bit
+ * when no bite is left, waits until nobody is inside, and only then changes the job.
+ *
+ * Workers spin between two jobs, since the gap between two matrix products is a few microseconds,
+ * and sleep when that was in vain. Sleep without lost wake-ups: a sleeper announces itself
+ * (sequentially consistent), then looks again; a waker changes the gate (sequentially consistent),
+ * then looks for sleepers. One of the two sees the other.
  */
 #include "engine/base/thread_pool.h"
 
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
+#include "engine/base/size.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -24,42 +29,40 @@
 #include <string.h>
 
 #define THREADS_MAX 256u
-#define SPIN_MIN    32u
-#define SPIN_MAX    4096u /* pauses, about 40 ns each: some 160 us */
-#define SPIN_PROBE  64u   /* every so many waits spin to the limit */
+#define SPINS       4096u /* pauses before a thread sleeps: some 100 us */
+#define BITES       4u    /* of a slice */
 #define LINE_BYTES  64u
-
-/* How long one thread spins before it sleeps. */
-struct patience {
-    uint32_t budget; /* pauses, SPIN_MIN .. SPIN_MAX */
-    uint32_t waits;  /* so far */
-};
+#define GATE_OPEN   0x80000000u
+#define GATE_INSIDE 0x0000FFFFu /* workers that take bites */
+#define GATE_JOB    0x00010000u /* one job more; its number has 15 bits */
 
 struct worker {
+    /* Its slice, in grains, and how many bites of it are taken. Others take from it too. */
+    _Alignas(LINE_BYTES) _Atomic uint32_t taken;
+    size_t begin, end, bite;
     struct ryz_thread_pool *pool;
     pthread_t thread;
-    size_t index; /* 1 .. threads - 1 */
+    size_t index; /* 0: the caller */
 };
 
 /* What threads spin on stands apart from what they only read. */
 struct ryz_thread_pool { /* NOLINT(clang-analyzer-optin.performance.Padding) */
-    _Alignas(LINE_BYTES) _Atomic uint32_t generation; /* one more for each job */
-    _Alignas(LINE_BYTES) _Atomic uint32_t pending;    /* workers that have not finished the job */
-    _Alignas(LINE_BYTES) _Atomic uint32_t sleepers;   /* workers asleep or about to be */
-    _Atomic uint32_t caller_sleeps;                   /* 1: the caller is or will be asleep */
+    _Alignas(LINE_BYTES) _Atomic uint32_t gate;
+    _Alignas(LINE_BYTES) _Atomic uint32_t sleepers; /* workers asleep or about to be */
+    _Atomic uint32_t woken;                         /* a wake-up is under way */
+    _Atomic uint32_t caller_sleeps;                 /* 1: the caller is or will be asleep */
+    _Atomic uint32_t stop;
 
-    /* The job: written by the caller before it bumps `generation`, read by workers after. */
+    /* The job: changed by the caller while nobody is inside. */
     _Alignas(LINE_BYTES) ryz_pool_task task;
     void *context;
     size_t count, grain;
-    struct worker *workers;
+    struct worker *workers; /* (threads) */
     uint32_t threads;
-    struct patience caller; /* touched by the caller only */
-    bool stop;
 
     pthread_mutex_t lock; /* guards nothing but the two conditions; held for no callback */
-    pthread_cond_t work;  /* generation has changed */
-    pthread_cond_t done;  /* pending is 0 */
+    pthread_cond_t work;  /* a job is open, or the pool stops */
+    pthread_cond_t done;  /* nobody is inside */
 };
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -79,103 +82,150 @@ static inline void pause_cpu(void)
 }
 #endif
 
-/* Spins until *word is (until_equal) or is not (!until_equal) `value`; true if that came about.
- * Adapts the patience as the head of the file says. */
-static bool spin(_Atomic uint32_t *word, uint32_t value, bool until_equal,
-                 struct patience *patience)
+/* Is there a job that a worker has not been to? `seen`: the number of its last one. */
+static bool is_new(uint32_t gate, uint32_t seen)
 {
-    bool probe = ++patience->waits % SPIN_PROBE == 0;
-    uint32_t limit = probe ? SPIN_MAX : patience->budget;
-    for (uint32_t i = 0; i < limit; i++) {
-        if ((ryz_load_acquire(word) == value) == until_equal) {
-            /* Twice what was needed, approached slowly from above. */
-            uint32_t wanted = 2 * i + SPIN_MIN;
-            uint32_t decayed = patience->budget - patience->budget / 16;
-            patience->budget = wanted > decayed ? wanted : decayed;
-            if (patience->budget > SPIN_MAX) patience->budget = SPIN_MAX;
-            return true;
-        }
+    return (gate & GATE_OPEN) != 0 && (gate & ~(GATE_OPEN | GATE_INSIDE)) != seen;
+}
+
+/* Spins until there is a job for the worker, or the pool stops; false if that was in vain. */
+static bool spin(struct ryz_thread_pool *pool, uint32_t seen)
+{
+    for (uint32_t i = 0; i < SPINS; i++) {
+        if (is_new(ryz_load_acquire(&pool->gate), seen)) return true;
+        if (ryz_load_relaxed(&pool->stop) != 0) return true;
         pause_cpu();
     }
-    if (patience->budget > SPIN_MIN) patience->budget /= 2;
     return false;
 }
 
-static void await_job(struct ryz_thread_pool *pool, uint32_t seen, struct patience *patience)
+/* Sleeps until somebody wakes the workers. */
+static void sleep_once(struct ryz_thread_pool *pool, uint32_t seen)
 {
-    if (spin(&pool->generation, seen, false, patience)) return;
     (void)pthread_mutex_lock(&pool->lock);
     (void)atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->generation) == seen)
+    if (!is_new(atomic_load(&pool->gate), seen) && ryz_load_relaxed(&pool->stop) == 0)
         (void)pthread_cond_wait(&pool->work, &pool->lock);
     (void)atomic_fetch_sub(&pool->sleepers, 1);
+    ryz_store_relaxed(&pool->woken, 0);
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
-static void publish_job(struct ryz_thread_pool *pool)
+static void wake_workers(struct ryz_thread_pool *pool)
 {
-    ryz_store_relaxed(&pool->pending, pool->threads - 1);
-    (void)atomic_fetch_add(&pool->generation, 1);
-    if (atomic_load(&pool->sleepers) > 0) {
-        (void)pthread_mutex_lock(&pool->lock);
+    (void)pthread_mutex_lock(&pool->lock);
+    if (ryz_load_relaxed(&pool->sleepers) > 0) {
+        ryz_store_relaxed(&pool->woken, 1);
         (void)pthread_cond_broadcast(&pool->work);
-        (void)pthread_mutex_unlock(&pool->lock);
     }
+    (void)pthread_mutex_unlock(&pool->lock);
 }
 
-static void finish_slice(struct ryz_thread_pool *pool)
+static void open_job(struct ryz_thread_pool *pool)
 {
-    if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->caller_sleeps) != 0) {
+    uint32_t number = (ryz_load_relaxed(&pool->gate) + GATE_JOB) & ~(GATE_OPEN | GATE_INSIDE);
+    atomic_store(&pool->gate, GATE_OPEN | number);
+    /* One call to the kernel for each sleep: until a worker is up, the caller works alone. */
+    if (atomic_load(&pool->sleepers) > 0 && ryz_load_relaxed(&pool->woken) == 0) wake_workers(pool);
+}
+
+/* Joins the open job; false if it was closed meanwhile. *seen becomes its number. */
+static bool enter(struct ryz_thread_pool *pool, uint32_t *seen)
+{
+    uint32_t gate = ryz_load_acquire(&pool->gate);
+    while ((gate & GATE_OPEN) != 0)
+        if (ryz_cas_acq_rel(&pool->gate, &gate, gate + 1)) {
+            *seen = gate & ~(GATE_OPEN | GATE_INSIDE);
+            return true;
+        }
+    return false;
+}
+
+static void leave(struct ryz_thread_pool *pool)
+{
+    uint32_t gate = atomic_fetch_sub(&pool->gate, 1) - 1;
+    if ((gate & (GATE_OPEN | GATE_INSIDE)) == 0 && atomic_load(&pool->caller_sleeps) != 0) {
         (void)pthread_mutex_lock(&pool->lock);
         (void)pthread_cond_signal(&pool->done);
         (void)pthread_mutex_unlock(&pool->lock);
     }
 }
 
-static void await_slices(struct ryz_thread_pool *pool)
+/* Closes the job and waits for the bites that others have in hand. */
+static void close_job(struct ryz_thread_pool *pool)
 {
-    if (spin(&pool->pending, 0, true, &pool->caller)) return;
+    uint32_t gate = atomic_fetch_and(&pool->gate, ~GATE_OPEN);
+    for (uint32_t i = 0; i < SPINS && (gate & GATE_INSIDE) != 0; i++) {
+        pause_cpu();
+        gate = ryz_load_acquire(&pool->gate);
+    }
+    if ((gate & GATE_INSIDE) == 0) return;
     (void)pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->caller_sleeps, 1);
-    while (atomic_load(&pool->pending) != 0) (void)pthread_cond_wait(&pool->done, &pool->lock);
+    while ((atomic_load(&pool->gate) & GATE_INSIDE) != 0)
+        (void)pthread_cond_wait(&pool->done, &pool->lock);
     atomic_store(&pool->caller_sleeps, 0);
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
-/* First index of the slice of `worker`; that of worker `threads` is the end of the range. */
-static size_t slice_begin(const struct ryz_thread_pool *pool, size_t worker)
+/* Cuts the range, in grains, into one slice a thread. */
+static void cut_slices(struct ryz_thread_pool *pool)
 {
-    size_t units = pool->count / pool->grain + (pool->count % pool->grain != 0);
-    size_t each = units / pool->threads, extra = units % pool->threads;
-    size_t unit = worker * each + (worker < extra ? worker : extra);
-    return unit > pool->count / pool->grain ? pool->count : unit * pool->grain;
+    size_t grains = pool->count / pool->grain + (pool->count % pool->grain != 0);
+    size_t each = grains / pool->threads, extra = grains % pool->threads, at = 0;
+    for (uint32_t i = 0; i < pool->threads; i++) {
+        struct worker *worker = &pool->workers[i];
+        size_t size = each + (i < extra);
+        ryz_store_relaxed(&worker->taken, 0);
+        worker->begin = at;
+        worker->end = at += size;
+        worker->bite = size / BITES + (size % BITES != 0);
+    }
 }
 
-static void run_slice(struct ryz_thread_pool *pool, size_t worker)
+/* Takes bites of `owner` until none is left. */
+static void eat(struct ryz_thread_pool *pool, struct worker *owner, size_t worker)
 {
-    pool->task(pool->context, worker, slice_begin(pool, worker), slice_begin(pool, worker + 1));
+    size_t size = owner->end - owner->begin, whole = pool->count / pool->grain;
+    uint32_t bites = size > 0 ? (uint32_t)((size - 1) / owner->bite + 1) : 0;
+    while (ryz_load_relaxed(&owner->taken) < bites) {
+        uint32_t mine = ryz_add_relaxed(&owner->taken, 1);
+        if (mine >= bites) return;
+        size_t begin = owner->begin + mine * owner->bite;
+        size_t end = owner->end - begin < owner->bite ? owner->end : begin + owner->bite;
+        size_t last = end > whole ? pool->count : end * pool->grain;
+        pool->task(pool->context, worker, begin * pool->grain, last);
+    }
+}
+
+static void take_part(struct ryz_thread_pool *pool, size_t worker)
+{
+    for (uint32_t i = 0; i < pool->threads; i++)
+        eat(pool, &pool->workers[(worker + i) % pool->threads], worker);
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct ryz_thread_pool *pool = worker->pool;
-    struct patience patience = {.budget = SPIN_MAX};
-    /* Generations count jobs and every job waits for every worker, so none is missed. */
-    for (uint32_t seen = 0;; seen++) {
-        await_job(pool, seen, &patience);
-        if (pool->stop) return NULL;
-        run_slice(pool, worker->index);
-        finish_slice(pool);
+    uint32_t seen = 0;
+    while (ryz_load_relaxed(&pool->stop) == 0) {
+        if (!spin(pool, seen)) {
+            sleep_once(pool, seen);
+        } else if (enter(pool, &seen)) {
+            take_part(pool, worker->index);
+            leave(pool);
+        }
     }
+    return NULL;
 }
 
 /* Stops and joins workers 1 .. started. */
 static void stop_workers(struct ryz_thread_pool *pool, uint32_t started)
 {
-    pool->stop = true;
-    publish_job(pool);
-    for (uint32_t i = 0; i < started; i++) (void)pthread_join(pool->workers[i].thread, NULL);
+    ryz_store_relaxed(&pool->stop, 1);
+    wake_workers(pool);
+    for (uint32_t i = 1; i <= started; i++) (void)pthread_join(pool->workers[i].thread, NULL);
 }
 
 static void free_pool(struct ryz_thread_pool *pool)
@@ -198,24 +248,24 @@ enum ryz_status ryz_thread_pool_open(uint32_t threads, struct ryz_thread_pool **
     if (pool == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a thread pool");
     memset(pool, 0, sizeof *pool);
     pool->threads = threads;
-    pool->caller.budget = SPIN_MAX;
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_cond_init(&pool->work, NULL);
     (void)pthread_cond_init(&pool->done, NULL);
-    pool->workers = calloc(threads, sizeof *pool->workers);
+    pool->workers = aligned_alloc(LINE_BYTES, threads * sizeof *pool->workers);
     if (pool->workers == NULL) {
         free_pool(pool);
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u workers", threads);
     }
-    for (uint32_t i = 0; i + 1 < threads; i++) {
+    memset(pool->workers, 0, threads * sizeof *pool->workers);
+    for (uint32_t i = 1; i < threads; i++) {
         struct worker *worker = &pool->workers[i];
         worker->pool = pool;
-        worker->index = (size_t)i + 1;
+        worker->index = i;
         int rc = pthread_create(&worker->thread, NULL, work, worker);
         if (rc != 0) {
-            stop_workers(pool, i);
+            stop_workers(pool, i - 1);
             free_pool(pool);
-            return ryz_fail_errno(error, RYZ_NO_MEMORY, rc, "cannot start thread %u of %u", i + 2,
+            return ryz_fail_errno(error, RYZ_NO_MEMORY, rc, "cannot start thread %u of %u", i + 1,
                                   threads);
         }
     }
@@ -240,6 +290,7 @@ void ryz_thread_pool_run(struct ryz_thread_pool *pool, size_t count, size_t grai
 {
     RYZ_ASSERT(grain >= 1);
     RYZ_ASSERT(task != NULL);
+    if (count == 0) return;
     if (pool->threads == 1) {
         task(context, 0, 0, count);
         return;
@@ -248,9 +299,10 @@ void ryz_thread_pool_run(struct ryz_thread_pool *pool, size_t count, size_t grai
     pool->context = context;
     pool->count = count;
     pool->grain = grain;
-    publish_job(pool);
-    run_slice(pool, 0);
-    await_slices(pool);
+    cut_slices(pool);
+    open_job(pool);
+    take_part(pool, 0);
+    close_job(pool);
 }
 
 uint32_t ryz_cpu_count(void)
