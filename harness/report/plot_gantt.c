@@ -1,6 +1,7 @@
 /*
  * plot_gantt.c - the lives of single requests, one line each: waiting, prefill, decode, and how
- * they ended. With faults the picture begins shortly before the first of them.
+ * they ended. With faults the picture begins shortly before the first of them, else its middle is
+ * the request that was slowest to its first token.
  */
 #include "harness/report/plots.h"
 
@@ -72,18 +73,46 @@ static bool add_spans(const struct ryz_run_data *data, struct life *lives, const
     return any;
 }
 
-/* Index of the first life to show. */
-static size_t choose_first(const struct ryz_run_data *data, const struct life *lives, size_t count)
+/* The first life that was scheduled after the first fault; SIZE_MAX without faults. */
+static size_t first_faulted(const struct ryz_run_data *data, const struct life *lives, size_t count)
 {
     size_t event_count = 0, first = 0;
     const struct ryz_run_event_row *events = ryz_run_rows(data, RYZ_TABLE_EVENTS, &event_count);
     int64_t fault = RYZ_TIME_NONE;
     for (size_t i = 0; i < event_count && fault == RYZ_TIME_NONE; i++)
         if (events[i].kind == RYZ_RUN_EVENT_FAULT_ON) fault = events[i].t_ns;
-    while (fault != RYZ_TIME_NONE && first < count && lives[first].row->t_sched < fault) first++;
-    first = first > ROWS_BEFORE ? first - ROWS_BEFORE : 0;
-    if (count > ROWS_MAX && first > count - ROWS_MAX) first = count - ROWS_MAX;
-    return count <= ROWS_MAX ? 0 : first;
+    if (fault == RYZ_TIME_NONE) return SIZE_MAX;
+    while (first < count && lives[first].row->t_sched < fault) first++;
+    return first;
+}
+
+static size_t slowest(const struct life *lives, size_t count)
+{
+    size_t worst = 0;
+    int64_t most = -1;
+    for (size_t i = 0; i < count; i++) {
+        int64_t first = lives[i].row->t_first;
+        int64_t ttft = first == RYZ_TIME_NONE ? 0 : first - lives[i].row->t_sched;
+        if (ttft > most) worst = i, most = ttft;
+    }
+    return worst;
+}
+
+/* Index of the first life to show; *why says what was chosen. */
+static size_t choose_first(const struct ryz_run_data *data, const struct life *lives, size_t count,
+                           const char **why)
+{
+    *why = "";
+    if (count <= ROWS_MAX) return 0;
+    size_t first = first_faulted(data, lives, count), before = ROWS_BEFORE;
+    *why = ", around the first fault";
+    if (first == SIZE_MAX) {
+        first = slowest(lives, count);
+        before = ROWS_MAX / 2;
+        *why = ", around the slowest first token";
+    }
+    first = first > before ? first - before : 0;
+    return first > count - ROWS_MAX ? count - ROWS_MAX : first;
 }
 
 static uint32_t write_part(struct ryz_figure *figure, const struct life *lives, size_t count,
@@ -144,7 +173,8 @@ static void write_axes(const struct ryz_figure *figure, const struct ryz_run_dat
 }
 
 static enum ryz_status draw(const struct ryz_plot_context *context, const struct ryz_run_data *data,
-                            const struct life *lives, size_t count, struct ryz_error *error)
+                            const struct life *lives, size_t count, const char *why,
+                            struct ryz_error *error)
 {
     static const char *const names[RYZ_GANTT_PARTS] = {"waiting", "prefill", "decode"};
     static const char *const colours[RYZ_GANTT_PARTS] = {"#C8C8C8", RYZ_ORANGE, RYZ_BLUE};
@@ -153,8 +183,8 @@ static enum ryz_status draw(const struct ryz_plot_context *context, const struct
     char subtitle[256];
     uint32_t failures_block = 0;
     ryz_caption_make(context->results, &data->info, &caption);
-    snprintf(subtitle, sizeof subtitle, "%zu requests of run %u%s%.160s", count, data->info.run,
-             data->info.label[0] != '\0' ? ": " : "", data->info.label);
+    snprintf(subtitle, sizeof subtitle, "%zu requests of run %u%s%s%.160s", count, data->info.run,
+             why, data->info.label[0] != '\0' ? ": " : "", data->info.label);
     enum ryz_status status =
         ryz_figure_begin(&figure, context->folder, "gantt", &caption, subtitle, error);
     if (status != RYZ_OK) return status;
@@ -197,12 +227,13 @@ static enum ryz_status draw_run(const struct ryz_plot_context *context,
     }
     if (shown == 0) goto out;
     qsort(lives, shown, sizeof *lives, by_schedule);
-    size_t first = choose_first(data, lives, shown);
+    const char *why = "";
+    size_t first = choose_first(data, lives, shown, &why);
     size_t chosen = shown - first < ROWS_MAX ? shown - first : ROWS_MAX;
     for (size_t i = 0; i < count; i++) place[i] = SIZE_MAX;
     for (size_t i = 0; i < chosen; i++) place[lives[first + i].row - rows] = i;
     add_spans(data, lives + first, place);
-    status = draw(context, data, lives + first, chosen, error);
+    status = draw(context, data, lives + first, chosen, why, error);
 out:
     free(place);
     free(lives);

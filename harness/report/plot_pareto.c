@@ -209,11 +209,10 @@ static void latency_axes(struct ryz_figure *figure, const struct field *field)
     (void)fputs("set title ", figure->gp);
     ryz_figure_quote(figure->gp, title);
     fprintf(figure->gp,
-            " offset 0,1.4\nset xlabel 'output tokens a second'\nset ylabel 'e2e p90 [s]'\nset "
+            "\nset xlabel 'output tokens a second'\nset ylabel 'e2e p90 [s]'\nset "
             "offsets\n"
             "set xrange [%.6g:%.6g]\n"
-            "set key at graph 0,1.01 left bottom horizontal Left reverse samplen 1.6 width 1 "
-            "font ',10'\n",
+            "set key top right vertical maxrows 12 Left reverse samplen 1.6 width 1 font ',10'\n",
             field->x_least - pad, field->x_most + pad);
     if (!field->logarithm) {
         fprintf(figure->gp, "set yrange [0:%.6g]\n", field->y_most * 1.15);

@@ -83,7 +83,10 @@ static void begin_panel(struct panels *panels, const char *ylabel)
         last ? "set format x '%g'\nset xlabel 'time since the start of the run [s]' offset 0,0.4\n"
              : "set format x ''\nunset xlabel\n",
         gp);
-    ryz_figure_faults(panels->figure, panels->data, panels->index == 0 ? 0.93 : -1);
+    ryz_figure_faults(panels->figure, panels->data, panels->index == 0 ? 1.07 : -1);
+    /* The legend of the first panel goes above the names of the faults. */
+    fprintf(gp, "set key at %s\n",
+            panels->index == 0 ? "screen 0.985,0.93 right center" : "graph 1,1 right bottom");
     panels->index++;
 }
 
@@ -223,7 +226,8 @@ static void draw_panels(struct panels *panels)
     panels->count = 2 + (steps > 0) + (steps > 0 || host > 0);
     fprintf(panels->figure->gp,
             "set multiplot\nset lmargin at screen 0.075\nset rmargin at screen 0.985\n"
-            "set xrange [0:%.6g]\nset key top right horizontal Left reverse samplen 1.5 width 1 "
+            "set xrange [0:%.6g]\nset key at graph 1,1.0 right bottom horizontal Left reverse "
+            "samplen 1.5 width 1 "
             "font ',10'\n",
             panels->end_s);
     request_panel(panels);
