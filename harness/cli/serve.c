@@ -28,6 +28,7 @@ struct serve_options {
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t connections, drain_s;
     uint64_t kv_bytes, seed;
+    double step_ms;
 };
 
 /* Everything that is open, in the order of opening. */
@@ -99,7 +100,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .kv_block_tokens = 16,
                    .queue_requests_max = o->max_queue,
                    .context_tokens_max = o->context,
-                   .step_ns_max = RYZ_TIME_NEVER},
+                   .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
         .seed = o->seed,
         .clock = serve->monotonic,
@@ -260,6 +261,8 @@ int ryz_command_serve(int argc, char **argv)
         {"max-batch-tokens", RYZ_OPTION_U32, &o.max_batch_tokens, "N", "tokens in one step (512)"},
         {"prefill-chunk", RYZ_OPTION_U32, &o.prefill_chunk, "N", "prompt tokens in one step (256)"},
         {"max-queue", RYZ_OPTION_U32, &o.max_queue, "N", "waiting requests before 429 (256)"},
+        {"step-target", RYZ_OPTION_F64, &o.step_ms, "MS",
+         "believed step length that prefill chunks keep (no limit)"},
         {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},
         {"kv", RYZ_OPTION_BYTES, &o.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
         {"connections", RYZ_OPTION_U32, &o.connections, "N", "open connections (1024)"},

@@ -8,6 +8,7 @@
 #include "harness/drive/http.h"
 #include "harness/drive/real_clock.h"
 #include "harness/record/results_read.h"
+#include "harness/run/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,49 +108,6 @@ static enum ryz_status parse_url(const char *url, struct ryz_served *served,
     return RYZ_OK;
 }
 
-struct line {
-    char *out;
-    size_t used, capacity;
-};
-
-static bool put(struct line *line, char c)
-{
-    if (line->used + 1 >= line->capacity) return false;
-    line->out[line->used++] = c;
-    line->out[line->used] = '\0';
-    return true;
-}
-
-/* A path stays one word of the command (see process.h). */
-static bool put_path(struct line *line, const char *path)
-{
-    bool fits = true;
-    for (; fits && *path != '\0'; path++) {
-        if (strchr(" \t\\", *path) != NULL) fits = put(line, '\\');
-        fits = fits && put(line, *path);
-    }
-    return fits;
-}
-
-/* Copies `command` with {model} and {control} filled in; false if it does not fit. */
-static bool fill_command(const char *command, const struct ryz_plan *plan,
-                         const struct ryz_served *served, struct line *line)
-{
-    bool fits = true;
-    while (fits && *command != '\0') {
-        if (strncmp(command, "{model}", 7) == 0) {
-            fits = put_path(line, plan->model_path);
-            command += 7;
-        } else if (strncmp(command, "{control}", 9) == 0) {
-            fits = put_path(line, served->control_path);
-            command += 9;
-        } else {
-            fits = put(line, *command++);
-        }
-    }
-    return fits;
-}
-
 /* A socket needs a short path, so it lives in a folder of its own under /tmp. */
 static enum ryz_status choose_control_path(const struct ryz_plan *plan, struct ryz_served *served,
                                            struct ryz_error *error)
@@ -175,10 +133,9 @@ static enum ryz_status spawn_server(const struct ryz_plan *plan, const char *log
                                     struct ryz_served *served, struct ryz_error *error)
 {
     char command[4 * RYZ_PATH_MAX] = "";
-    struct line line = {.out = command, .capacity = sizeof command};
     enum ryz_status status = choose_control_path(plan, served, error);
     if (status != RYZ_OK) return status;
-    if (!fill_command(plan->engine.spawn, plan, served, &line)) {
+    if (!ryz_command_fill(plan, served->control_path, command, sizeof command)) {
         return ryz_fail(error, RYZ_INVALID, "engine.spawn: the command line is too long");
     }
     /* Else the run would measure a stranger and never notice that its own server failed to start.

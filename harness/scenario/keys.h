@@ -110,7 +110,8 @@ enum ryz_value_type {
       "target http: base address, `http://127.0.0.1:8080/v1`")                                     \
     X(ENGINE, spawn, TEXT, ryz_engine_plan, spawn, "", 0, 0, "",                                   \
       "target http: command line of a server that is started before and stopped after the run; "   \
-      "{model} and {control} are filled in; words end at blanks, unless a backslash keeps one")    \
+      "{model}, {control} and {engine} are filled in, the last with the keys of this section as "  \
+      "options of `ryz serve`; words end at blanks, unless a backslash keeps one")                 \
     X(ENGINE, control, TEXT, ryz_engine_plan, control, "", 0, 0, "",                               \
       "target http: control socket of `ryz serve`, for faults inside it; not needed where spawn "  \
       "has {control}")                                                                             \

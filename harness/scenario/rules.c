@@ -160,12 +160,42 @@ static bool has_control(const struct ryz_engine_plan *engine)
     return engine->control[0] != '\0' || strstr(engine->spawn, "{control}") != NULL;
 }
 
-/* Does the run read the model file, itself or through the server it starts? */
+static bool is_swept(const struct check *check, const struct ryz_key *key)
+{
+    bool swept = false;
+    for (uint32_t i = 0; i < check->built->sweep.axis_count; i++)
+        swept |= check->built->targets[i].key == key;
+    return swept;
+}
+
+/* Does the run need the model file, itself or through the server it starts? Elsewhere the file only
+ * lends its words and the length of its context. */
 static bool needs_model(const struct ryz_engine_plan *engine)
 {
     return engine->target == RYZ_TARGET_EMBEDDED ||
            (engine->target == RYZ_TARGET_HTTP && strstr(engine->spawn, "{model}") != NULL) ||
            (engine->target == RYZ_TARGET_SIMULATOR && engine->cost[0] == '\0');
+}
+
+/* Keys of our own engine do not reach a server that does not get them: where they were written for
+ * it (a command line, an axis), the run would not measure what it says. */
+static void check_unreached(const struct check *check, const struct ryz_instance *instance)
+{
+    static const char *const keys[] = {
+        "isa",           "threads", "scheduler", "max_batch",   "max_batch_tokens",
+        "prefill_chunk", "kv",      "max_queue", "step_target", "quant"};
+    const struct ryz_engine_plan *engine = &check->plan->engine;
+    if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
+    for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {
+        if (!is_given(check, instance, keys[i])) continue;
+        if (is_swept(check, ryz_key_find(RYZ_SECTION_ENGINE, keys[i])) || engine->spawn[0] != '\0')
+            ryz_settings_mistake(check->settings, origin_of(check, instance, keys[i]),
+                                 "[engine] %s does not reach the server%s", keys[i],
+                                 engine->spawn[0] != '\0'
+                                     ? ": put {engine} into spawn, which gives ryz serve the keys "
+                                       "of this section"
+                                     : " at url; a sweep of it needs spawn with {engine}");
+    }
 }
 
 static void check_engine(const struct check *check)
@@ -195,6 +225,7 @@ static void check_engine(const struct check *check)
         ryz_settings_mistake(settings, origin_of(check, instance, "prefill_chunk"),
                              "[engine] prefill_chunk %u is larger than max_batch_tokens %u",
                              engine->prefill_chunk, engine->max_batch_tokens);
+    check_unreached(check, instance);
     if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)
         ryz_settings_mistake(settings, target,
                              "accuracy is measured on the embedded engine only: set target = "
@@ -312,6 +343,24 @@ void ryz_rules_check_point(struct ryz_built *built, uint32_t point, const struct
     check_output(&check);
 }
 
+/* Beside the file that names it; on the command line, from where ryz was started. */
+static const char *folder_of(const struct check *check, const struct ryz_origin origin)
+{
+    return origin.file >= 0 ? check->settings->files[origin.file].folder : NULL;
+}
+
+/* Resolves one path in place; empties it where there is no such file. */
+static void try_path(const struct check *check, const struct ryz_instance *instance,
+                     const char *name, char *path)
+{
+    char found[RYZ_PATH_MAX] = "";
+    const char *folder = folder_of(check, origin_of(check, instance, name));
+    if (path[0] == '\0') return;
+    if (ryz_paths_find(path, folder, ryz_paths_data_folder(), found, sizeof found, NULL) != RYZ_OK)
+        found[0] = '\0';
+    memcpy(path, found, strlen(found) + 1); /* both have RYZ_PATH_MAX bytes */
+}
+
 /* Resolves one path in place; `command` tells how to get such a file. */
 static void find_path(const struct check *check, const struct ryz_instance *instance,
                       const char *name, char *path, const char *command)
@@ -319,8 +368,7 @@ static void find_path(const struct check *check, const struct ryz_instance *inst
     char found[RYZ_PATH_MAX], text[sizeof check->settings->mistakes[0].text];
     struct ryz_error error;
     struct ryz_origin origin = origin_of(check, instance, name);
-    /* Beside the file that names it; on the command line, from where ryz was started. */
-    const char *folder = origin.file >= 0 ? check->settings->files[origin.file].folder : NULL;
+    const char *folder = folder_of(check, origin);
     if (path[0] == '\0') return;
     enum ryz_status status =
         ryz_paths_find(path, folder, ryz_paths_data_folder(), found, sizeof found, &error);
@@ -344,6 +392,8 @@ void ryz_rules_find_paths(struct ryz_built *built, uint32_t point, struct ryz_pl
     if (needs_model(&plan->engine))
         find_path(&check, section_of(&check, RYZ_SECTION_MODEL), "path", plan->model_path,
                   "tools/get-model.sh smollm2");
+    else
+        try_path(&check, section_of(&check, RYZ_SECTION_MODEL), "path", plan->model_path);
     if (simulated)
         find_path(&check, section_of(&check, RYZ_SECTION_ENGINE), "cost", plan->engine.cost,
                   "ryz run, on the embedded engine");

@@ -55,6 +55,7 @@ def check_steps(path):
     """The plan reached the engine inside the server, for as long as it says."""
     steps = table(path, "engine")
     check(len(steps) > 0, "the server's engine steps were fetched")
+    check(steps["run_count"].max() == 3, "the server got max_batch from the scenario")
     begin, end = steps["t_ns"], steps["t_ns"] + steps["duration_ns"]
     # A step that begins shortly before the end of the window may miss the fault.
     inside = steps["duration_ns"][(begin >= SLOW[0]) & (begin < SLOW[1] - DELAY)]
@@ -109,7 +110,8 @@ def main():
     with Bench() as bench:
         path = bench.write("chaos.ini", scenario(
             engine="target = http\nurl = http://127.0.0.1:%d/v1\n"
-                   "spawn = ryz serve --model {model} --port %d --control {control} --log-level warn"
+                   "max_batch = 3\nspawn = ryz serve --model {model} --port %d --control {control} {engine}"
+                   " --log-level warn"
                    % (port, port),
             traffic="rate = 20 /s\nduration = 6 s\nprompt = uniform 4..32\noutput = uniform 8..32\n"
                     "timeout = 60 s",

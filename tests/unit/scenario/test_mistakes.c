@@ -235,6 +235,27 @@ Test(mistakes, faults_that_cannot_happen_say_why)
     refuse_all(cases, RYZ_COUNT_OF(cases));
 }
 
+Test(mistakes, keys_that_do_not_reach_the_server_are_refused)
+{
+#define SERVED GOOD "[engine]\ntarget = http\nurl = http://h/v1\nmodel_name = x\n"
+    static const struct mistake_case cases[] = {
+        {SERVED "max_batch = 8\nspawn = ryz serve --model {model}\n",
+         "s.ini:14: [engine] max_batch does not reach the server: put {engine} into spawn"},
+        {SERVED "[sweep]\nengine.quant = f32 q8_0\n",
+         "s.ini:15: [engine] quant does not reach the server at url; a sweep of it needs spawn "
+         "with {engine}"},
+        {SERVED "quant = bf16\n[sweep]\nengine.quant = f32 q8_0\n",
+         "s.ini:16: [engine] quant does not reach the server at url"},
+    };
+    refuse_all(cases, RYZ_COUNT_OF(cases));
+    /* A scenario for the embedded engine may be pointed at any server. */
+    ryz_plan_close(support_plan(SERVED "max_batch = 8\n", NULL));
+    ryz_plan_close(support_plan(SERVED "max_batch = 8\nspawn = ryz serve --model {model} {engine}\n"
+                                       "[sweep]\nengine.quant = f32 q8_0\n",
+                                NULL));
+#undef SERVED
+}
+
 Test(mistakes, target_lines_are_checked_for_their_grammar)
 {
     static const struct mistake_case cases[] = {

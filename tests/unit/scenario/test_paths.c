@@ -113,6 +113,18 @@ Test(paths, only_what_the_run_needs_is_looked_for)
                   "[model] path");
 }
 
+Test(paths, a_model_that_only_lends_its_words_is_used_where_it_is_there)
+{
+    const char *text = GOOD "[engine]\ntarget = http\nurl = http://127.0.0.1:1/v1\n";
+    struct ryz_plan *plan = support_plan(text, NULL);
+    cr_assert_eq(access(plan->model_path, R_OK), 0, "%s", plan->model_path);
+    ryz_plan_close(plan);
+    cr_assert_eq(unlink("model.gguf"), 0);
+    plan = support_plan(text, NULL);
+    cr_assert_str_empty(plan->model_path);
+    ryz_plan_close(plan);
+}
+
 Test(paths, data_is_found_below_ryz_data)
 {
     cr_assert_eq(rename("model.gguf", "other.gguf"), 0);

@@ -1,0 +1,73 @@
+/* command.c - fills in the command line of a server that a scenario starts. */
+#include "harness/run/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct line {
+    char *out;
+    size_t used, capacity;
+};
+
+static bool put(struct line *line, char c)
+{
+    if (line->used + 1 >= line->capacity) return false;
+    line->out[line->used++] = c;
+    line->out[line->used] = '\0';
+    return true;
+}
+
+static bool put_path(struct line *line, const char *path)
+{
+    bool fits = true;
+    for (; fits && *path != '\0'; path++) {
+        if (strchr(" \t\\", *path) != NULL) fits = put(line, '\\');
+        fits = fits && put(line, *path);
+    }
+    return fits;
+}
+
+/* All of them, not only those that the scenario gives: the defaults of the scenario hold, whatever
+ * those of the server are. */
+static bool put_engine(struct line *line, const struct ryz_plan *plan)
+{
+    const struct ryz_engine_plan *engine = &plan->engine;
+    char text[512], threads[32] = "", step[48] = "";
+    if (engine->threads != 0)
+        (void)snprintf(threads, sizeof threads, " --threads %u", engine->threads);
+    if (engine->step_ns_max > 0)
+        (void)snprintf(step, sizeof step, " --step-target %.6g", (double)engine->step_ns_max / 1e6);
+    int length =
+        snprintf(text, sizeof text,
+                 "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
+                 "--prefill-chunk %u --max-queue %u --kv %lluB%s --seed %llu",
+                 engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
+                 engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue,
+                 (unsigned long long)engine->kv_bytes, step, (unsigned long long)plan->seed);
+    bool fits = length >= 0 && (size_t)length < sizeof text;
+    for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
+    return fits;
+}
+
+bool ryz_command_fill(const struct ryz_plan *plan, const char *control_path, char *out,
+                      size_t capacity)
+{
+    struct line line = {.out = out, .capacity = capacity};
+    const char *at = plan->engine.spawn;
+    bool fits = true;
+    while (fits && *at != '\0') {
+        if (strncmp(at, "{model}", 7) == 0) {
+            fits = put_path(&line, plan->model_path);
+            at += 7;
+        } else if (strncmp(at, "{control}", 9) == 0) {
+            fits = put_path(&line, control_path);
+            at += 9;
+        } else if (strncmp(at, "{engine}", 8) == 0) {
+            fits = put_engine(&line, plan);
+            at += 8;
+        } else {
+            fits = put(&line, *at++);
+        }
+    }
+    return fits;
+}

@@ -1,0 +1,61 @@
+/*
+ * Goal: the command line of a served scenario carries the model, the socket and the engine's keys.
+ * Method: plans filled by hand, texts compared; tests/e2e/chaos.py starts a real server so.
+ */
+#include "harness/run/command.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct ryz_plan plan_of(const char *spawn)
+{
+    struct ryz_plan plan = {.seed = 7};
+    struct ryz_engine_plan *engine = &plan.engine;
+    (void)snprintf(engine->spawn, sizeof engine->spawn, "%s", spawn);
+    (void)snprintf(plan.model_path, sizeof plan.model_path, "my models/a\\b.gguf");
+    (void)snprintf(engine->isa, sizeof engine->isa, "avx2");
+    (void)snprintf(engine->quant, sizeof engine->quant, "q8_0");
+    (void)snprintf(engine->scheduler, sizeof engine->scheduler, "fcfs");
+    engine->max_batch = 8;
+    engine->max_batch_tokens = 256;
+    engine->prefill_chunk = 128;
+    engine->max_queue = 32;
+    engine->kv_bytes = 1 << 20;
+    return plan;
+}
+
+Test(command, paths_stay_one_word)
+{
+    char out[512] = "";
+    struct ryz_plan plan = plan_of("ryz serve --model {model} --control {control} {nothing}");
+    cr_assert(ryz_command_fill(&plan, "/tmp/a b/socket", out, sizeof out));
+    cr_assert_str_eq(out, "ryz serve --model my\\ models/a\\\\b.gguf --control /tmp/a\\ b/socket "
+                          "{nothing}");
+}
+
+Test(command, the_engine_section_becomes_options)
+{
+    char out[512] = "";
+    struct ryz_plan plan = plan_of("ryz serve {engine} --port 1");
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_str_eq(out, "ryz serve --quant q8_0 --isa avx2 --scheduler fcfs --max-batch 8 "
+                          "--max-batch-tokens 256 --prefill-chunk 128 --max-queue 32 --kv 1048576B "
+                          "--seed 7 --port 1");
+    plan.engine.threads = 2;
+    plan.engine.step_ns_max = 12500000;
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --threads 2 --scheduler"));
+    cr_assert_not_null(strstr(out, " --kv 1048576B --step-target 12.5 --seed"));
+}
+
+Test(command, a_command_that_does_not_fit_is_refused)
+{
+    char out[512] = "";
+    struct ryz_plan plan = plan_of("ryz serve --model {model} {engine}");
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    size_t needed = strlen(out) + 1;
+    cr_assert(ryz_command_fill(&plan, "", out, needed));
+    for (size_t capacity = 1; capacity < needed; capacity++)
+        cr_assert_not(ryz_command_fill(&plan, "", out, capacity));
+}
