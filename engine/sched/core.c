@@ -124,9 +124,11 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
     uint32_t slot = ryz_request_table_arrive(&core->table);
     RYZ_ASSERT(slot != RYZ_SLOT_NONE);
     struct ryz_request *request = &core->table.requests[slot];
-    request->output_tokens_max = event->output_tokens_max;
+    request->view.output_tokens_max = event->output_tokens_max;
     request->view.id = event->request_id;
     request->view.arrived_ns = event->t_ns;
+    request->view.first_deadline_ns =
+        event->first_deadline_ns != 0 ? event->first_deadline_ns : RYZ_TIME_NEVER;
     request->view.deadline_ns = event->deadline_ns;
     request->view.prompt_tokens = event->prompt_tokens;
     request->view.tenant = event->tenant;
@@ -185,7 +187,7 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     request->view.decoded_tokens++;
     core->stats.tokens_decoded++;
     bool last = (event->flags & RYZ_EVF_END) != 0 ||
-                request->view.decoded_tokens == request->output_tokens_max;
+                request->view.decoded_tokens == request->view.output_tokens_max;
     if (!last) return effect;
     end_request(core, event->slot);
     core->stats.finished++;

@@ -34,7 +34,7 @@ struct ryz_event {
     int64_t t_ns; /* never decreases */
     uint64_t request_id;
     int64_t duration_ns;        /* STEP_DONE; LIMITS: step_ns_max */
-    int64_t deadline_ns;        /* ARRIVE; RYZ_TIME_NEVER: none */
+    int64_t deadline_ns;        /* ARRIVE: for the end; RYZ_TIME_NEVER: none */
     uint32_t kind;              /* enum ryz_event_kind */
     uint32_t prompt_tokens;     /* ARRIVE; LIMITS: batch_requests_max */
     uint32_t output_tokens_max; /* ARRIVE; LIMITS: batch_tokens_max */
@@ -43,7 +43,7 @@ struct ryz_event {
     uint16_t tenant;            /* ARRIVE */
     uint8_t priority;           /* ARRIVE */
     uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED */
-    uint64_t reserved;
+    int64_t first_deadline_ns;  /* ARRIVE: for the first token; 0: none */
 };
 _Static_assert(sizeof(struct ryz_event) == 64, "the event log's record");
 
@@ -54,6 +54,7 @@ enum ryz_effect_kind {
     RYZ_EFFECT_NONE,
     RYZ_EFFECT_ADMITTED,          /* ARRIVE: queued; `slot` is its place until it ends */
     RYZ_EFFECT_REJECTED_FULL,     /* ARRIVE: queue or slots full: answer 429 */
+    RYZ_EFFECT_REJECTED_LATE,     /* ARRIVE: a deadline is believed to be missed: answer 429 */
     RYZ_EFFECT_REJECTED_TOO_LONG, /* ARRIVE: prompt + output beyond context or the whole pool */
     RYZ_EFFECT_FINISHED,          /* TOKEN: the last one (END flag, or output_tokens_max reached) */
     RYZ_EFFECT_CANCELLED          /* CANCEL: blocks and slot are free again */
@@ -62,6 +63,7 @@ enum ryz_effect_kind {
 struct ryz_effect {
     enum ryz_effect_kind kind;
     uint32_t slot;
+    int64_t estimate_ns; /* ARRIVE: believed time to the first token from now; 0: no opinion */
 };
 
 struct ryz_core_config {

@@ -23,7 +23,6 @@ struct ryz_request {
     struct ryz_request_view view; /* what policies see; kv_blocks = entries of the block table */
     uint64_t arrival;             /* number of the arrival: the order of both lists */
     enum ryz_slot_state state;
-    uint32_t output_tokens_max;
     uint32_t computed_high;  /* most tokens ever computed: below is recomputation */
     uint32_t planned_tokens; /* in the step in flight; 0: not part of it */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */

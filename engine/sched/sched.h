@@ -20,9 +20,11 @@
 struct ryz_request_view {
     uint64_t id;
     int64_t arrived_ns;
-    int64_t deadline_ns;      /* RYZ_TIME_NEVER: none */
-    uint32_t slot;            /* place in the core, see core.h */
-    uint32_t prompt_tokens;   /* whole prompt */
+    int64_t first_deadline_ns; /* for the first token; RYZ_TIME_NEVER: none */
+    int64_t deadline_ns;       /* for the end; RYZ_TIME_NEVER: none */
+    uint32_t slot;             /* place in the core, see core.h */
+    uint32_t prompt_tokens;    /* whole prompt */
+    uint32_t output_tokens_max;
     uint32_t decoded_tokens;  /* output so far */
     uint32_t computed_tokens; /* of prompt + decoded, now in the KV cache */
     uint32_t kv_blocks;       /* blocks held now */
@@ -65,9 +67,13 @@ struct ryz_sched_limits {
     uint32_t kv_block_tokens;    /* tokens in a KV block */
     uint32_t kv_blocks;          /* blocks in the pool */
     uint32_t queue_requests_max; /* waiting requests; an arrival beyond is rejected */
+    uint32_t queue_tokens_max;   /* prompt tokens of waiting requests; 0: no such limit */
     uint32_t context_tokens_max; /* prompt + output of one request */
     int64_t step_ns_max;         /* believed length of a step that prefill chunks must keep;
                                     RYZ_TIME_NEVER: no such limit */
+    int64_t queue_wait_ns_max;   /* believed wait for a first token; 0: no such limit */
+    int64_t starve_ns;           /* who waited longer goes first; 0: no such promise */
+    bool admit_late;             /* take requests whose deadline is believed to be missed */
 };
 
 /* The running requests and a window on the waiting ones: those that this step could start, so that

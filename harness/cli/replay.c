@@ -23,7 +23,11 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .kv_blocks = row->kv_blocks,
                    .queue_requests_max = row->queue_requests_max,
                    .context_tokens_max = row->context_tokens_max,
-                   .step_ns_max = row->step_ns_max},
+                   .step_ns_max = row->step_ns_max,
+                   .queue_wait_ns_max = row->queue_wait_ns_max,
+                   .starve_ns = row->starve_ns,
+                   .admit_late = row->admit_late != 0,
+                   .queue_tokens_max = row->queue_tokens_max},
     };
 }
 

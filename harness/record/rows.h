@@ -176,7 +176,7 @@ enum ryz_run_event_kind {
     X(I64, t_ns, 0, "ns", "when, on the core's own clock")                                         \
     X(U64, request_id, 0, "1", "request, the engine's number")                                     \
     X(I64, duration_ns, 0, "ns", "step_done: duration; limits: step_ns_max")                       \
-    X(I64, deadline_ns, 0, "ns", "arrive: deadline")                                               \
+    X(I64, deadline_ns, 0, "ns", "arrive: deadline of the end")                                    \
     X(SCHED, kind, 0, "1", "kind of event")                                                        \
     X(U32, prompt_tokens, 0, "1", "arrive: prompt; limits: batch_requests_max")                    \
     X(U32, output_tokens_max, 0, "1", "arrive: output asked for; limits: batch_tokens_max")        \
@@ -185,7 +185,7 @@ enum ryz_run_event_kind {
     X(U16, tenant, 0, "1", "arrive: tenant")                                                       \
     X(U8, priority, 0, "1", "arrive: priority")                                                    \
     X(U8, flags, 0, "1", "1: end of output (token), 2: failed (step_done)")                        \
-    X(U64, reserved, 0, "1", "0")
+    X(I64, first_deadline_ns, 0, "ns", "arrive: deadline of the first token; 0: none")
 
 /* One row: how the core that wrote sched_log was opened, and the digest a replay must reach. */
 #define RYZ_SCHED_CONFIG_COLUMNS(X)                                                                \
@@ -193,6 +193,11 @@ enum ryz_run_event_kind {
     X(U64, seed, 0, "1", "seed of the core's draws")                                               \
     X(U64, digest, 0, "1", "digest of all decisions")                                              \
     X(I64, step_ns_max, 0, "ns", "believed step length that prefill chunks must keep")             \
+    X(I64, queue_wait_ns_max, 0, "ns",                                                             \
+      "believed wait beyond which an arrival is refused; 0: none")                                 \
+    X(I64, starve_ns, 0, "ns", "who waited longer goes first; 0: nobody")                          \
+    X(U32, admit_late, 0, "1", "1: requests believed to miss their deadline are taken")            \
+    X(U32, queue_tokens_max, 0, "1", "prompt tokens of waiting requests; 0: no limit")             \
     X(U32, batch_requests_max, 0, "1", "requests in one step")                                     \
     X(U32, batch_tokens_max, 0, "1", "tokens in one step")                                         \
     X(U32, prefill_chunk_max, 0, "1", "tokens of one request in one step")                         \
