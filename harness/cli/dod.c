@@ -162,6 +162,13 @@ int ryz_command_dod(int argc, char **argv)
     enum ryz_status status = ryz_options_parse(&line, argc, argv, ids, &count);
     if (status != RYZ_OK) return status == RYZ_CANCELLED ? RYZ_EXIT_MET : RYZ_EXIT_USAGE;
     if (!check_ids(ids, count)) return RYZ_EXIT_USAGE;
+    if (access(folder, X_OK) != 0) {
+        (void)fprintf(stderr,
+                      "ryz: there is no folder \"%s\"; start in the checkout, or name it: "
+                      "--scenarios DIR\n",
+                      folder);
+        return RYZ_EXIT_COULD_NOT;
+    }
     struct dod_result results[ROW_COUNT] = {0};
     bool good = true;
     for (size_t i = 0; i < ROW_COUNT; i++) {
