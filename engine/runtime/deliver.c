@@ -178,6 +178,8 @@ void ryz_deliver_done(struct ryz_engine *engine, struct ryz_job *job, enum ryz_s
         .arrived_ns = job->arrived_ns,
         .first_step_ns = job->first_step_ns,
         .first_token_ns = job->first_token_ns,
+        .late = job->arrival.kind == RYZ_EFFECT_REJECTED_LATE,
+        .estimate_ns = status == RYZ_FULL ? job->arrival.estimate_ns : 0,
     };
     if (job->generate.wants_text) {
         event.text_length = ryz_stream_text_flush(&job->text, engine->text);

@@ -89,7 +89,11 @@ struct ryz_stream_event {
                                CLOSED */
     uint32_t prompt_tokens, output_tokens;
     int64_t arrived_ns, first_step_ns, first_token_ns; /* RYZ_TIME_NONE where absent */
+    bool late;           /* FULL: not for lack of room, a deadline is believed to be out of reach */
+    int64_t estimate_ns; /* FULL: believed time to the first token from t_ns; 0: no opinion */
 };
+
+#define RYZ_PRIORITY_NORMAL 1u /* of requests that say nothing; 0 is the most urgent */
 
 /* Called on the engine thread, in order; must not block and must not call the engine except
  * ryz_engine_cancel. After `done` the engine forgets the request. */
@@ -106,9 +110,10 @@ struct ryz_generate {
     bool wants_logprobs;
     const char *stops[RYZ_STOPS_MAX];
     uint32_t stop_count;
-    uint8_t priority;
+    uint8_t priority; /* 0 is the most urgent */
     uint16_t tenant;
-    int64_t deadline_ns;            /* RYZ_TIME_NEVER */
+    int64_t first_deadline_ns;      /* for the first token, a goal of the scheduler; 0: none */
+    int64_t deadline_ns;            /* for the end, which then ends it; RYZ_TIME_NEVER: none */
     int64_t arrived_ns;             /* when it reached the process; RYZ_TIME_NONE: now */
     struct ryz_trace_context trace; /* parent of the spans; zero trace id: no spans */
     uint64_t number; /* caller's number for spans, e.g. the results' request id; 0: the id */

@@ -36,6 +36,7 @@ struct ryz_job {
     struct ryz_stream_text text;
 
     int64_t arrived_ns, first_step_ns, first_token_ns, last_token_ns;
+    struct ryz_effect arrival; /* what the core said to it; kind NONE before */
 };
 
 struct ryz_job_table {

@@ -32,6 +32,13 @@ static bool look_around(struct ryz_engine *engine)
     return stopping;
 }
 
+/* The status of a request that the core did not take. */
+static enum ryz_status refusal(enum ryz_effect_kind kind)
+{
+    bool load = kind == RYZ_EFFECT_REJECTED_FULL || kind == RYZ_EFFECT_REJECTED_LATE;
+    return load ? RYZ_FULL : RYZ_INVALID;
+}
+
 static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns)
 {
     const struct ryz_generate *generate = &job->generate;
@@ -46,11 +53,12 @@ static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns
                               .prompt_tokens = job->prompt_count,
                               .output_tokens_max = generate->max_tokens,
                               .tenant = generate->tenant,
-                              .priority = generate->priority};
+                              .priority = generate->priority,
+                              .first_deadline_ns = generate->first_deadline_ns};
     struct ryz_effect effect = ryz_core_feed(engine->core, &event);
+    job->arrival = effect;
     if (effect.kind != RYZ_EFFECT_ADMITTED) {
-        bool full = effect.kind == RYZ_EFFECT_REJECTED_FULL;
-        ryz_deliver_done(engine, job, full ? RYZ_FULL : RYZ_INVALID, RYZ_FINISH_ERROR, now_ns);
+        ryz_deliver_done(engine, job, refusal(effect.kind), RYZ_FINISH_ERROR, now_ns);
         return;
     }
     RYZ_ASSERT(effect.slot < engine->slot_count && engine->by_slot[effect.slot] == NULL);

@@ -127,7 +127,8 @@ static int run(const struct generate_options *o, const char *text)
                    .prefill_chunk_max = 512,
                    .kv_block_tokens = 16,
                    .queue_requests_max = 1,
-                   .step_ns_max = RYZ_TIME_NEVER},
+                   .step_ns_max = RYZ_TIME_NEVER,
+                   .admit_late = true},
         .kv_bytes = UINT64_C(512) << 20,
         .clock = clock,
     };

@@ -142,7 +142,8 @@ int main(void)
                                                           .batch_tokens_max = 64,
                                                           .prefill_chunk_max = 32,
                                                           .queue_requests_max = 200,
-                                                          .step_ns_max = RYZ_TIME_NEVER},
+                                                          .step_ns_max = RYZ_TIME_NEVER,
+                                                          .admit_late = true},
                                                .kv_bytes = UINT64_C(2) << 20,
                                                .clock = ryz_real_clock_monotonic()};
     const struct ryz_fault fault = {.name = "f",

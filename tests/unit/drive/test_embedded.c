@@ -31,7 +31,8 @@ static struct ryz_engine *open_engine(uint32_t queue)
                    .batch_tokens_max = 128,
                    .prefill_chunk_max = 64,
                    .queue_requests_max = queue,
-                   .step_ns_max = RYZ_TIME_NEVER},
+                   .step_ns_max = RYZ_TIME_NEVER,
+                   .admit_late = true},
         .kv_bytes = UINT64_C(8) << 20,
         .clock = ryz_real_clock_monotonic(),
     };

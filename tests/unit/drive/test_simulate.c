@@ -28,7 +28,8 @@ static const struct ryz_sim_config sim_config = {
                         .kv_blocks = 200,
                         .queue_requests_max = 10,
                         .context_tokens_max = 512,
-                        .step_ns_max = RYZ_TIME_NEVER},
+                        .step_ns_max = RYZ_TIME_NEVER,
+                        .admit_late = true},
              .policy = "fcfs"},
     .world = {.step_ns = step_ns},
 };

@@ -111,7 +111,8 @@ int main(void)
                                                           .batch_tokens_max = 64,
                                                           .prefill_chunk_max = 32,
                                                           .queue_requests_max = 20,
-                                                          .step_ns_max = RYZ_TIME_NEVER},
+                                                          .step_ns_max = RYZ_TIME_NEVER,
+                                                          .admit_late = true},
                                                .kv_bytes = UINT64_C(1) << 20,
                                                .clock = ryz_real_clock_monotonic()};
     struct ryz_engine *engine = NULL;

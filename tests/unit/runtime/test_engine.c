@@ -334,11 +334,41 @@ Test(engine, a_full_queue_answers_full)
     for (uint32_t i = 0; i < 40; i++) {
         await(&outputs[i]);
         full += outputs[i].done_event.status == RYZ_FULL;
+        cr_assert(!outputs[i].done_event.late, "there was no room, and no deadline");
         ok += outputs[i].done_event.status == RYZ_OK;
     }
     cr_assert_eq(ok + full, 40);
     cr_assert_gt(full, 0);
     cr_assert_geq(ok, 2);
+    close_engine(&fixture);
+}
+
+Test(engine, the_scheduler_hears_of_priority_tenant_and_deadlines)
+{
+    struct fixture fixture;
+    struct ryz_engine_options options = default_options();
+    uint32_t prompt[10];
+    open_engine(&fixture, &options);
+    make_prompt(fixture.engine, 3, prompt, 10);
+    int64_t now_ns = ryz_clock_now_ns(test_clock());
+    struct output output;
+    output_init(&output);
+    struct ryz_generate request = make_request(prompt, 10, 2, &output);
+    request.priority = 7;
+    request.tenant = 300;
+    request.first_deadline_ns = now_ns + 100 * RYZ_NS_PER_S;
+    request.deadline_ns = now_ns + 200 * RYZ_NS_PER_S;
+    submit(&fixture, &request);
+    await(&output);
+    cr_assert_eq(output.done_event.status, RYZ_OK);
+    cr_assert(!output.done_event.late && output.done_event.estimate_ns == 0);
+    await_idle(&fixture);
+    const struct ryz_event *event = &fixture.log[0];
+    cr_assert_eq(event->kind, RYZ_EV_ARRIVE);
+    cr_assert_eq(event->priority, 7);
+    cr_assert_eq(event->tenant, 300);
+    cr_assert_eq(event->first_deadline_ns, request.first_deadline_ns);
+    cr_assert_eq(event->deadline_ns, request.deadline_ns);
     close_engine(&fixture);
 }
 

@@ -87,7 +87,8 @@ static double mean_wait(double load, uint64_t requests, uint64_t seed)
                             .kv_blocks = 4,
                             .queue_requests_max = 1023,
                             .context_tokens_max = 16,
-                            .step_ns_max = RYZ_TIME_NEVER},
+                            .step_ns_max = RYZ_TIME_NEVER,
+                            .admit_late = true},
                  .policy = "fcfs"},
         .world = {.step_ns = fixed_cost},
     };
