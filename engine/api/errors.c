@@ -20,6 +20,8 @@ bool ryz_api_fail(struct ryz_api_error *error, enum ryz_api_error_kind kind, con
                   const char *format, ...)
 {
     error->kind = kind;
+    error->retry_after_s =
+        kind == RYZ_API_QUEUE_FULL || kind == RYZ_API_LATE || kind == RYZ_API_CLOSED;
     (void)snprintf(error->param, sizeof error->param, "%s", param != NULL ? param : "");
     va_list args;
     va_start(args, format);
@@ -44,6 +46,8 @@ enum ryz_status ryz_api_error_status(enum ryz_api_error_kind kind)
     case RYZ_API_UNSUPPORTED:
         return RYZ_UNSUPPORTED;
     case RYZ_API_QUEUE_FULL:
+    case RYZ_API_LATE:
+    case RYZ_API_TENANTS:
         return RYZ_FULL;
     case RYZ_API_FAULT:
         return RYZ_FAULT;

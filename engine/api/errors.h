@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* X(enum name, HTTP status, type, code) */
 #define RYZ_API_ERROR_TABLE(X)                                                                     \
@@ -25,6 +26,8 @@
     X(METHOD, 405, "invalid_request_error", "method_not_allowed")                                  \
     X(TOO_LARGE, 413, "invalid_request_error", "request_too_large")                                \
     X(QUEUE_FULL, 429, "rate_limit_error", "queue_full")                                           \
+    X(LATE, 429, "rate_limit_error", "deadline_unreachable")                                       \
+    X(TENANTS, 429, "rate_limit_error", "too_many_tenants")                                        \
     X(INTERNAL, 500, "server_error", "internal_error")                                             \
     X(FAULT, 500, "server_error", "injected_fault")                                                \
     X(NO_MEMORY, 503, "server_error", "out_of_memory")                                             \
@@ -42,10 +45,12 @@ struct ryz_api_error {
     enum ryz_api_error_kind kind;
     char param[64]; /* the field that is wrong, "" if none is */
     char message[400];
+    uint32_t retry_after_s; /* of the header Retry-After; 0: no such header */
 };
 
 /* Fills *error and returns false, so that a parser can `return ryz_api_fail(...)`. `param` may be
- * NULL; both texts are cut where they do not fit. */
+ * NULL; both texts are cut where they do not fit. Retry-After is 1 s where waiting helps, unless
+ * the caller knows better. */
 bool ryz_api_fail(struct ryz_api_error *error, enum ryz_api_error_kind kind, const char *param,
                   const char *format, ...) RYZ_PRINTF(4, 5);
 unsigned int ryz_api_error_http(enum ryz_api_error_kind kind);

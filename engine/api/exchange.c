@@ -250,8 +250,11 @@ enum MHD_Result ryz_exchange_reply_error(struct ryz_exchange *exchange,
     if (response == NULL) return MHD_NO;
     exchange->status = ryz_api_error_status(error->kind);
     (void)MHD_add_response_header(response, "Content-Type", "application/json");
-    if (error->kind == RYZ_API_QUEUE_FULL || error->kind == RYZ_API_CLOSED)
-        (void)MHD_add_response_header(response, "Retry-After", "1");
+    if (error->retry_after_s > 0) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%" PRIu32, error->retry_after_s);
+        (void)MHD_add_response_header(response, "Retry-After", seconds);
+    }
     if (error->kind == RYZ_API_CLOSED)
         (void)MHD_add_response_header(response, "Connection", "close");
     if (error->kind == RYZ_API_METHOD && exchange->route != NULL)

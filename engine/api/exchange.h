@@ -24,6 +24,8 @@ struct ryz_generation {
     enum ryz_status status;     /* with `ended` */
     struct ryz_usage usage;     /* with `ended` */
     int64_t first_token_ns;     /* RYZ_TIME_NONE: there was none */
+    bool late;                  /* with `ended` and FULL: a deadline is out of reach */
+    int64_t estimate_ns;        /* with `ended` and FULL: believed time to the first token; 0: ? */
 };
 
 struct ryz_exchange {
@@ -43,7 +45,8 @@ struct ryz_exchange {
     struct ryz_text body; /* of the request */
     uint64_t body_seen;   /* bytes that came, kept or not */
     bool dispatched;
-    unsigned int http; /* status of the answer, 0: none yet */
+    int64_t first_within_ns, end_within_ns; /* deadlines, from t0_ns; 0: none */
+    unsigned int http;                      /* status of the answer, 0: none yet */
     enum ryz_status status;
     bool stream;
 

@@ -11,13 +11,15 @@
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define STREAM_BYTES_MAX ((size_t)1 << 20)  /* a reader that is further behind is cut off */
-#define WHOLE_BYTES_MAX  ((size_t)64 << 20) /* of an answer that is sent in one piece */
-#define BLOCK_BYTES      (16u << 10)        /* of one write */
+#define STREAM_BYTES_MAX  ((size_t)1 << 20)  /* a reader that is further behind is cut off */
+#define WHOLE_BYTES_MAX   ((size_t)64 << 20) /* of an answer that is sent in one piece */
+#define RETRY_AFTER_S_MAX 3600               /* a client may come back within the hour */
+#define BLOCK_BYTES       (16u << 10)        /* of one write */
 
 /* Caller holds the lock. */
 static void wake(struct ryz_exchange *x)
@@ -75,6 +77,8 @@ static void on_event(void *context, const struct ryz_stream_event *event)
                                       .output_tokens = event->output_tokens,
                                       .finish = event->finish};
         g->first_token_ns = event->first_token_ns;
+        g->late = event->late;
+        g->estimate_ns = event->estimate_ns;
     }
     if (x->attached) {
         keep(x, event);
@@ -188,6 +192,25 @@ static bool submit(struct ryz_exchange *x, struct ryz_generate *generate,
     return ryz_api_fail(error, kind, NULL, "The engine refused the request: %s.", reason.text);
 }
 
+/* What the server alone knows of a request: its tenant's number, and when its time runs out. */
+static bool place(struct ryz_exchange *x, struct ryz_api_request *request,
+                  struct ryz_api_error *error)
+{
+    struct ryz_generate *generate = &request->generate;
+    generate->tenant = RYZ_TENANT_DEFAULT;
+    if (request->tenant != NULL &&
+        ryz_tenants_number(&x->server->tenants, request->tenant, &generate->tenant) != RYZ_OK)
+        return ryz_api_fail(error, RYZ_API_TENANTS, "tenant",
+                            "The tenant '%.32s' is new, and this server keeps accounts of %u "
+                            "tenants at most.",
+                            request->tenant, RYZ_TENANTS_MAX);
+    x->first_within_ns = request->first_within_ns;
+    x->end_within_ns = request->end_within_ns;
+    if (x->first_within_ns > 0) generate->first_deadline_ns = x->t0_ns + x->first_within_ns;
+    if (x->end_within_ns > 0) generate->deadline_ns = x->t0_ns + x->end_within_ns;
+    return true;
+}
+
 enum MHD_Result ryz_generation_start(struct ryz_exchange *exchange, bool chat)
 {
     struct ryz_server *server = exchange->server;
@@ -209,7 +232,7 @@ enum MHD_Result ryz_generation_start(struct ryz_exchange *exchange, bool chat)
         set_codec(exchange, &request);
         /* The engine's spans begin where parsing ends, so that the children add up. */
         request.generate.arrived_ns = times.t1_ns;
-        ok = submit(exchange, &request.generate, &error);
+        ok = place(exchange, &request, &error) && submit(exchange, &request.generate, &error);
         ryz_api_request_deinit(&request);
     }
     if (!ok) return ryz_exchange_reply_error(exchange, &error);
@@ -246,6 +269,58 @@ static void take_arrived(struct ryz_exchange *x, struct ryz_generation *state)
     (void)pthread_mutex_unlock(&x->lock);
 }
 
+/* "3.2 s", "250 ms" */
+static void format_duration(int64_t ns, char text[24])
+{
+    if (ns >= RYZ_NS_PER_S) {
+        (void)snprintf(text, 24, "%.1f s", (double)ns / 1e9);
+    } else {
+        (void)snprintf(text, 24, "%.3g ms", (double)ns / 1e6);
+    }
+}
+
+/* Whole seconds until it makes sense to come again. */
+static uint32_t retry_after(int64_t estimate_ns)
+{
+    int64_t s = estimate_ns / RYZ_NS_PER_S + (estimate_ns % RYZ_NS_PER_S > 0);
+    return s < 1 ? 1 : s > RETRY_AFTER_S_MAX ? RETRY_AFTER_S_MAX : (uint32_t)s;
+}
+
+/* The queue did not take it. The estimate counts from now, deadlines from the arrival; between the
+ * two lies the parsing, which a person does not see in a tenth of a second. */
+static void refused_by_queue(const struct ryz_exchange *x, const struct ryz_generation *state,
+                             struct ryz_api_error *error)
+{
+    char estimate[24], first[24], end[24];
+    format_duration(state->estimate_ns, estimate);
+    format_duration(x->first_within_ns, first);
+    format_duration(x->end_within_ns, end);
+    bool known = state->estimate_ns > 0;
+    bool first_late = x->first_within_ns > 0 &&
+                      (x->end_within_ns == 0 || state->estimate_ns > x->first_within_ns);
+    if (state->late && !known) {
+        (void)ryz_api_fail(error, RYZ_API_LATE, NULL, "The deadline cannot be kept.");
+    } else if (state->late && first_late) {
+        (void)ryz_api_fail(error, RYZ_API_LATE, "ttft_deadline_ms",
+                           "The first token is expected in %s, after the deadline of %s.", estimate,
+                           first);
+    } else if (state->late) {
+        (void)ryz_api_fail(error, RYZ_API_LATE, "deadline_ms",
+                           "The first token is expected in %s, too late for an end within the "
+                           "deadline of %s.",
+                           estimate, end);
+    } else if (known) {
+        (void)ryz_api_fail(error, RYZ_API_QUEUE_FULL, NULL,
+                           "The queue is full: a first token is expected in %s; please try again "
+                           "later.",
+                           estimate);
+    } else {
+        (void)ryz_api_fail(error, RYZ_API_QUEUE_FULL, NULL,
+                           "The queue is full; please try again later.");
+    }
+    error->retry_after_s = retry_after(state->estimate_ns);
+}
+
 static bool end_error(const struct ryz_exchange *x, const struct ryz_generation *state,
                       struct ryz_api_error *error)
 {
@@ -253,8 +328,7 @@ static bool end_error(const struct ryz_exchange *x, const struct ryz_generation 
     case RYZ_OK:
         return false;
     case RYZ_FULL:
-        (void)ryz_api_fail(error, RYZ_API_QUEUE_FULL, NULL,
-                           "The queue is full; please try again later.");
+        refused_by_queue(x, state, error);
         return true;
     case RYZ_INVALID:
         (void)ryz_api_fail(error, RYZ_API_CONTEXT, x->codec.chat ? "messages" : "prompt",

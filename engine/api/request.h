@@ -30,14 +30,17 @@ struct ryz_api_rules {
 struct ryz_api_request {
     bool chat;
     bool stream, include_usage, return_token_ids;
+    const char *tenant;           /* a valid name, leads into `body`; NULL: none was named */
+    int64_t first_within_ns;      /* deadline of the first token, from the arrival on; 0: none */
+    int64_t end_within_ns;        /* deadline of the end, likewise */
     struct ryz_generate generate; /* its pointers lead into the two fields below */
     uint32_t *tokens;             /* owned */
     json_t *body;                 /* owned */
 };
 
 /* Reads a body. `number` is the request's: with the rules' seed it makes the seed of a request that
- * has none. On success the caller adds trace, times and the callback, and calls deinit once the
- * engine has its copy; on failure *error says what to answer and nothing is to be freed. */
+ * has none. On success the caller adds trace, times, tenant and the callback, and calls deinit once
+ * the engine has its copy; on failure *error says what to answer and nothing is to be freed. */
 bool ryz_api_request_parse(const struct ryz_api_rules *rules, bool chat, uint64_t number,
                            const char *body, size_t length, struct ryz_api_request *request,
                            struct ryz_api_error *error);

@@ -7,12 +7,15 @@
  */
 #include "engine/api/request_parse.h"
 
+#include "engine/api/tenants.h"
 #include "engine/base/size.h"
 
 #include <math.h>
 #include <string.h>
 
 typedef bool (*take_fn)(struct ryz_api_parse *parse, const char *name, const json_t *value);
+
+#define WITHIN_MS_MAX 86400e3 /* of a deadline: a day */
 
 #define IN_COMPLETIONS 1u
 #define IN_CHAT        2u
@@ -227,6 +230,43 @@ static bool take_priority(struct ryz_api_parse *parse, const char *name, const j
     return true;
 }
 
+static bool take_tenant(struct ryz_api_parse *parse, const char *name, const json_t *value)
+{
+    if (!json_is_string(value)) return wrong_type(parse, name, "a string", value);
+    const char *text = json_string_value(value);
+    if (!ryz_tenant_name_valid(text, json_string_length(value)))
+        return ryz_api_fail(parse->error, RYZ_API_BAD_VALUE, name,
+                            "'%s' has 1 to %u characters of " RYZ_TENANT_CHARACTERS ".", name,
+                            RYZ_TENANT_BYTES_MAX);
+    parse->request->tenant = text;
+    return true;
+}
+
+/* A time from the request's arrival on. */
+static bool read_within(struct ryz_api_parse *parse, const char *name, const json_t *value,
+                        int64_t *out_ns)
+{
+    if (!json_is_number(value)) return wrong_type(parse, name, "a number", value);
+    double ms = json_number_value(value);
+    if (!(ms > 0.0) || !(ms <= WITHIN_MS_MAX))
+        return ryz_api_fail(parse->error, RYZ_API_BAD_VALUE, name,
+                            "'%s' is %g; it is in milliseconds, above 0 and at most %.0f.", name,
+                            ms, WITHIN_MS_MAX);
+    int64_t ns = (int64_t)(ms * 1e6);
+    *out_ns = ns > 0 ? ns : 1;
+    return true;
+}
+
+static bool take_first_deadline(struct ryz_api_parse *parse, const char *name, const json_t *value)
+{
+    return read_within(parse, name, value, &parse->request->first_within_ns);
+}
+
+static bool take_deadline(struct ryz_api_parse *parse, const char *name, const json_t *value)
+{
+    return read_within(parse, name, value, &parse->request->end_within_ns);
+}
+
 static bool take_return_token_ids(struct ryz_api_parse *parse, const char *name,
                                   const json_t *value)
 {
@@ -349,6 +389,9 @@ static const struct field fields[] = {
     /* Ours and vLLM's. */
     {"ignore_eos", IN_BOTH, take_ignore_eos},
     {"priority", IN_BOTH, take_priority},
+    {"tenant", IN_BOTH, take_tenant},
+    {"ttft_deadline_ms", IN_BOTH, take_first_deadline},
+    {"deadline_ms", IN_BOTH, take_deadline},
     {"return_token_ids", IN_BOTH, take_return_token_ids},
     {"repetition_penalty", IN_BOTH, take_one},
     /* OpenAI's, off only. */

@@ -192,6 +192,7 @@ static void release(struct ryz_server *server)
     ryz_disconnect_close(server->disconnect);
     (void)pthread_cond_destroy(&server->idle);
     (void)pthread_mutex_destroy(&server->lock);
+    ryz_tenants_deinit(&server->tenants);
     free(server);
 }
 
@@ -226,6 +227,7 @@ enum ryz_status ryz_server_open(const struct ryz_server_options *options, struct
     (void)pthread_mutex_init(&server->lock, NULL);
     (void)pthread_cond_init(&server->idle, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+    ryz_tenants_init(&server->tenants);
     set_rules(server);
     const struct ryz_disconnect_options watch = {.connections_max = options->connections_max,
                                                  .clock = options->clock,

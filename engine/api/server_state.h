@@ -11,6 +11,7 @@
 #include "engine/api/disconnect.h"
 #include "engine/api/request.h"
 #include "engine/api/server.h"
+#include "engine/api/tenants.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@ struct ryz_exchange;
 struct ryz_server {
     struct ryz_server_options options; /* `faults` is not used: see below */
     struct ryz_api_rules rules;
+    struct ryz_tenants tenants; /* has its own lock, a leaf */
     char model_name[RYZ_MODEL_NAME_MAX];
     char fingerprint[24]; /* of model and weights: same text, same answers */
     int64_t created_s;

@@ -99,6 +99,20 @@ void fake_end(struct fake_job *job, enum ryz_status status, enum ryz_finish_reas
     job->generate.on_event(job->generate.context, &event);
 }
 
+void fake_refuse(struct fake_job *job, bool late, int64_t estimate_ns)
+{
+    const struct ryz_stream_event event = {.request_id = job->id,
+                                           .done = true,
+                                           .text = "",
+                                           .finish = RYZ_FINISH_ERROR,
+                                           .status = RYZ_FULL,
+                                           .first_token_ns = RYZ_TIME_NONE,
+                                           .late = late,
+                                           .estimate_ns = estimate_ns};
+    job->ended = true;
+    job->generate.on_event(job->generate.context, &event);
+}
+
 enum ryz_status ryz_engine_submit(struct ryz_engine *engine, const struct ryz_generate *request,
                                   uint64_t *id, struct ryz_error *error)
 {

@@ -49,5 +49,7 @@ void fake_token(struct fake_job *job, unsigned char byte);
 void fake_token_text(struct fake_job *job, uint32_t token, const char *text, size_t length);
 void fake_end(struct fake_job *job, enum ryz_status status, enum ryz_finish_reason finish,
               const char *tail);
+/* Ends a request as the scheduler does that has no room or no time for it. */
+void fake_refuse(struct fake_job *job, bool late, int64_t estimate_ns);
 
 #endif

@@ -59,7 +59,25 @@ Test(request, a_bare_prompt_has_openais_defaults)
     cr_assert_eq(g->sampling.min_p, 0.0f);
     cr_assert(g->wants_text && !g->wants_logprobs && !g->ignore_eos && !request.stream);
     cr_assert_eq(g->deadline_ns, RYZ_TIME_NEVER);
+    cr_assert_eq(g->first_deadline_ns, 0);
+    cr_assert_eq(g->priority, RYZ_PRIORITY_NORMAL);
+    cr_assert(request.tenant == NULL && request.first_within_ns == 0 && request.end_within_ns == 0);
     ryz_api_request_deinit(&request);
+}
+
+Test(request, tenant_and_deadlines_are_taken_over)
+{
+    struct ryz_api_request r =
+        with(true, "\"tenant\":\"team-7.eu\",\"ttft_deadline_ms\":1.5,\"deadline_ms\":86400000");
+    cr_assert_str_eq(r.tenant, "team-7.eu");
+    cr_assert_eq(r.first_within_ns, 1500000);
+    cr_assert_eq(r.end_within_ns, INT64_C(86400) * RYZ_NS_PER_S);
+    ryz_api_request_deinit(&r);
+    r = with(false, "\"tenant\":null,\"ttft_deadline_ms\":null,\"deadline_ms\":1e-9");
+    cr_assert_null(r.tenant);
+    cr_assert_eq(r.first_within_ns, 0);
+    cr_assert_eq(r.end_within_ns, 1, "a deadline, not none");
+    ryz_api_request_deinit(&r);
 }
 
 Test(request, requests_without_a_seed_get_different_but_repeatable_ones)
@@ -264,6 +282,17 @@ static const struct refusal refusals[] = {
     {false, PROMPT("\"top_k\":-2"), RYZ_API_BAD_VALUE, "top_k"},
     {false, PROMPT("\"seed\":1.5"), RYZ_API_BAD_TYPE, "seed"},
     {false, PROMPT("\"priority\":256"), RYZ_API_BAD_VALUE, "priority"},
+    {false, PROMPT("\"priority\":-1"), RYZ_API_BAD_VALUE, "priority"},
+    {false, PROMPT("\"tenant\":\"\""), RYZ_API_BAD_VALUE, "tenant"},
+    {false, PROMPT("\"tenant\":\"a b\""), RYZ_API_BAD_VALUE, "tenant"},
+    {false, PROMPT("\"tenant\":\"a\\u0000\""), RYZ_API_BAD_VALUE, "tenant"},
+    {false, PROMPT("\"tenant\":\"123456789012345678901234567890123\""), RYZ_API_BAD_VALUE,
+     "tenant"},
+    {false, PROMPT("\"tenant\":7"), RYZ_API_BAD_TYPE, "tenant"},
+    {false, PROMPT("\"ttft_deadline_ms\":0"), RYZ_API_BAD_VALUE, "ttft_deadline_ms"},
+    {false, PROMPT("\"ttft_deadline_ms\":\"1 s\""), RYZ_API_BAD_TYPE, "ttft_deadline_ms"},
+    {false, PROMPT("\"deadline_ms\":-1"), RYZ_API_BAD_VALUE, "deadline_ms"},
+    {false, PROMPT("\"deadline_ms\":86400001"), RYZ_API_BAD_VALUE, "deadline_ms"},
     {false, PROMPT("\"stop\":\"\""), RYZ_API_BAD_VALUE, "stop"},
     {false, PROMPT("\"stop\":\"a\\u0000b\""), RYZ_API_BAD_VALUE, "stop"},
     {false, PROMPT("\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]"), RYZ_API_BAD_VALUE, "stop"},
