@@ -1,22 +1,37 @@
 /*
- * kv_ledger.c - a stack of free block ids and a count of owners per block.
+ * kv_ledger.c - owners per block, one queue of blocks without owners, an index of full ones.
  *
- * Leaves to others: which request holds which block (request_table.h), the tensors behind the ids.
- * The free list is a stack, not a queue: the block freed last is the one whose memory is still in
- * the caches and already mapped. A prefix cache that keeps freed blocks alive will want the oldest
- * first; it changes this file only.
+ *   queue:  end marker <-> free ... free <-> cached (oldest) ... cached (newest) <-> end marker
+ *
+ * Leaves to others: which request holds which block (request_table.h), hashing (prefix_hash.h), the
+ * tensors behind the ids. The free part works as a stack: the block freed last is the one whose
+ * memory is still in the processor's caches and mapped. The queue is linked by block number, with a
+ * marker at number block_count, so that a cached block leaves the middle in O(1); and since every
+ * indexed block enters at the end and every other at the front, no search keeps the two apart.
  */
 #include "engine/sched/kv_ledger.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/size.h"
+#include "engine/sched/prefix_index.h"
 
 #include <stdlib.h>
 
+#define UNLINKED       UINT32_MAX
+#define PREFETCH_AHEAD 8u /* hashes; a miss takes longer than a few probes */
+
+struct link {
+    uint32_t previous, next; /* UNLINKED in a held block */
+};
+
 struct ryz_kv_ledger {
     uint32_t block_count;
-    uint32_t free_count;
-    uint32_t *free;   /* [free_count) ids, top of the stack last */
-    uint32_t *owners; /* per block; 0: free */
+    uint32_t free_count;   /* in the queue */
+    uint32_t cached_count; /* of them, indexed */
+    uint32_t *owners;      /* per block; 0: in the queue */
+    uint64_t *hashes;      /* per block; 0: not indexed */
+    struct link *links;    /* per block, and the marker of both ends */
+    struct ryz_prefix_index index;
 };
 
 enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **ledger,
@@ -28,17 +43,21 @@ enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **
                         block_count, RYZ_KV_BLOCKS_MAX);
     struct ryz_kv_ledger *l = calloc(1, sizeof *l);
     if (l == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the KV ledger");
-    l->free = calloc(block_count, sizeof *l->free);
     l->owners = calloc(block_count, sizeof *l->owners);
-    if (l->free == NULL || l->owners == NULL) {
+    l->hashes = calloc(block_count, sizeof *l->hashes);
+    l->links = calloc((size_t)block_count + 1, sizeof *l->links);
+    if (l->owners == NULL || l->hashes == NULL || l->links == NULL ||
+        ryz_prefix_index_open(&l->index, block_count, NULL) != RYZ_OK) {
         ryz_kv_ledger_close(l);
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a KV ledger of %u blocks",
                         block_count);
     }
     l->block_count = block_count;
     l->free_count = block_count;
-    /* Block 0 on top, so that a fresh pool is used front to back. */
-    for (uint32_t i = 0; i < block_count; i++) l->free[i] = block_count - 1 - i;
+    /* A fresh pool is used front to back. */
+    for (uint32_t i = 0; i <= block_count; i++)
+        l->links[i] = (struct link){.previous = i == 0 ? block_count : i - 1,
+                                    .next = i == block_count ? 0 : i + 1};
     *ledger = l;
     return RYZ_OK;
 }
@@ -46,17 +65,60 @@ enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **
 void ryz_kv_ledger_close(struct ryz_kv_ledger *ledger)
 {
     if (ledger == NULL) return;
+    ryz_prefix_index_close(&ledger->index);
+    free(ledger->links);
+    free(ledger->hashes);
     free(ledger->owners);
-    free(ledger->free);
     free(ledger);
+}
+
+/* Out of the queue; the counts with it. */
+static void unlink_block(struct ryz_kv_ledger *ledger, uint32_t block)
+{
+    struct link *link = &ledger->links[block];
+    RYZ_ASSERT(link->next != UNLINKED);
+    ledger->links[link->previous].next = link->next;
+    ledger->links[link->next].previous = link->previous;
+    *link = (struct link){UNLINKED, UNLINKED};
+    RYZ_ASSERT(ledger->free_count > 0);
+    ledger->free_count--;
+    if (ledger->hashes[block] == 0) return;
+    RYZ_ASSERT(ledger->cached_count > 0);
+    ledger->cached_count--;
+}
+
+/* Into the queue where its kind belongs; the counts with it. */
+static void link_block(struct ryz_kv_ledger *ledger, uint32_t block)
+{
+    const uint32_t end = ledger->block_count;
+    bool cached = ledger->hashes[block] != 0;
+    uint32_t previous = cached ? ledger->links[end].previous : end;
+    uint32_t next = cached ? end : ledger->links[end].next;
+    RYZ_ASSERT(ledger->links[block].next == UNLINKED);
+    ledger->links[block] = (struct link){previous, next};
+    ledger->links[previous].next = block;
+    ledger->links[next].previous = block;
+    ledger->free_count++;
+    ledger->cached_count += cached ? 1 : 0;
+    RYZ_ASSERT(ledger->free_count <= ledger->block_count);
+}
+
+/* A held block's or a queue head's hash leads nowhere any more. */
+static void forget(struct ryz_kv_ledger *ledger, uint32_t block)
+{
+    bool removed = ryz_prefix_index_remove(&ledger->index, ledger->hashes[block]);
+    RYZ_ASSERT(removed);
+    ledger->hashes[block] = 0;
 }
 
 bool ryz_kv_ledger_alloc(struct ryz_kv_ledger *ledger, uint32_t count, uint32_t *blocks)
 {
     if (count > ledger->free_count) return false;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t block = ledger->free[--ledger->free_count];
+        uint32_t block = ledger->links[ledger->block_count].next;
         RYZ_ASSERT(ledger->owners[block] == 0);
+        unlink_block(ledger, block);
+        if (ledger->hashes[block] != 0) forget(ledger, block);
         ledger->owners[block] = 1;
         blocks[i] = block;
     }
@@ -75,9 +137,7 @@ void ryz_kv_ledger_release(struct ryz_kv_ledger *ledger, uint32_t block)
 {
     RYZ_ASSERT(block < ledger->block_count);
     RYZ_ASSERT(ledger->owners[block] > 0);
-    if (--ledger->owners[block] > 0) return;
-    RYZ_ASSERT(ledger->free_count < ledger->block_count);
-    ledger->free[ledger->free_count++] = block;
+    if (--ledger->owners[block] == 0) link_block(ledger, block);
 }
 
 void ryz_kv_ledger_release_all(struct ryz_kv_ledger *ledger, const uint32_t *blocks, uint32_t count)
@@ -85,9 +145,85 @@ void ryz_kv_ledger_release_all(struct ryz_kv_ledger *ledger, const uint32_t *blo
     for (uint32_t i = count; i > 0; i--) ryz_kv_ledger_release(ledger, blocks[i - 1]);
 }
 
+bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_t hash)
+{
+    RYZ_ASSERT(block < ledger->block_count);
+    RYZ_ASSERT(ledger->owners[block] > 0);
+    RYZ_ASSERT(ledger->hashes[block] == 0);
+    uint32_t other = ryz_prefix_index_find(&ledger->index, hash);
+    if (other != RYZ_PREFIX_NONE) {
+        if (ledger->owners[other] > 0) return false;
+        unlink_block(ledger, other);
+        ledger->hashes[other] = 0;
+        link_block(ledger, other);
+    }
+    ryz_prefix_index_put(&ledger->index, hash, block);
+    ledger->hashes[block] = hash;
+    return true;
+}
+
+/* The block of hashes[i], while the memory fetches what the next ones will need. */
+static uint32_t find(const struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                     uint32_t i)
+{
+    if (i + PREFETCH_AHEAD < count)
+        ryz_prefix_index_prefetch(&ledger->index, hashes[i + PREFETCH_AHEAD]);
+    return ryz_prefix_index_find(&ledger->index, hashes[i]);
+}
+
+uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t *hashes,
+                             uint32_t count, uint32_t *cached)
+{
+    uint32_t found = 0, unowned = 0;
+    for (; found < count; found++) {
+        uint32_t block = find(ledger, hashes, count, found);
+        if (block == RYZ_PREFIX_NONE) break;
+        if (cached != NULL && ledger->owners[block] == 0) unowned++;
+    }
+    if (cached != NULL) *cached = unowned;
+    return found;
+}
+
+uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                            uint32_t *blocks)
+{
+    uint32_t taken = 0;
+    for (; taken < count; taken++) {
+        uint32_t block = find(ledger, hashes, count, taken);
+        if (block == RYZ_PREFIX_NONE) break;
+        if (ledger->owners[block] == 0) unlink_block(ledger, block);
+        RYZ_ASSERT(ledger->owners[block] < UINT32_MAX);
+        ledger->owners[block]++;
+        blocks[taken] = block;
+    }
+    return taken;
+}
+
+bool ryz_kv_ledger_claim(struct ryz_kv_ledger *ledger, const struct ryz_kv_claim *claim,
+                         uint32_t *blocks, uint32_t *taken)
+{
+    uint32_t limit =
+        ryz_min_u32(ryz_min_u32(claim->hash_count, claim->take_max), claim->block_count);
+    /* The blocks are looked up twice, the second time in warm memory, so that a refusal has
+     * touched nothing, the order of the queue included. */
+    uint32_t cached, found = ryz_kv_ledger_match(ledger, claim->hashes, limit, &cached);
+    if (claim->block_count - found + cached > ledger->free_count) return false;
+    uint32_t got = ryz_kv_ledger_take(ledger, claim->hashes, limit, blocks);
+    RYZ_ASSERT(got == found);
+    bool allocated = ryz_kv_ledger_alloc(ledger, claim->block_count - found, blocks + found);
+    RYZ_ASSERT(allocated);
+    *taken = found;
+    return true;
+}
+
 uint32_t ryz_kv_ledger_free_count(const struct ryz_kv_ledger *ledger)
 {
     return ledger->free_count;
+}
+
+uint32_t ryz_kv_ledger_cached_count(const struct ryz_kv_ledger *ledger)
+{
+    return ledger->cached_count;
 }
 
 uint32_t ryz_kv_ledger_block_count(const struct ryz_kv_ledger *ledger)
@@ -99,4 +235,10 @@ uint32_t ryz_kv_ledger_owners(const struct ryz_kv_ledger *ledger, uint32_t block
 {
     RYZ_ASSERT(block < ledger->block_count);
     return ledger->owners[block];
+}
+
+uint64_t ryz_kv_ledger_hash(const struct ryz_kv_ledger *ledger, uint32_t block)
+{
+    RYZ_ASSERT(block < ledger->block_count);
+    return ledger->hashes[block];
 }

@@ -1,9 +1,21 @@
 /*
- * kv_ledger.h - who holds which block of the KV pool: ids and counts only.
+ * kv_ledger.h - who holds which block of the KV pool, and which blocks without a holder still have
+ * contents worth finding: ids, counts and hashes only.
  *
- * The tensors live elsewhere, keyed by block id, so the simulator shares this book-keeping. A block
- * is free or held by one or more owners (a shared prefix has several); an allocation gives all the
- * blocks asked for or none. One thread at a time.
+ * The tensors live elsewhere, keyed by block id, so the simulator shares this book-keeping.
+ *
+ *    FREE    --alloc--> HELD --publish--> INDEXED (held) --last release--> CACHED
+ *    HELD    --last release--> FREE
+ *    CACHED  --take--> INDEXED, or --alloc--> HELD (evicted: its hash is forgotten)
+ *
+ * Free and cached blocks form one queue from which allocations take the head. A block that is not
+ * indexed goes to the front of it (it is used before anything is evicted), an indexed one to the
+ * end (least recently used first). An allocation gives all the blocks asked for or none.
+ *
+ * Hashes come from prefix_hash.h, are never 0, and stand for the block and all before it. Two
+ * blocks may have the same contents; a hash leads to one of them, see ryz_kv_ledger_publish.
+ *
+ * About 110 to 180 bytes per block, allocated at open. One thread at a time.
  */
 #ifndef RYZ_SCHED_KV_LEDGER_H
 #define RYZ_SCHED_KV_LEDGER_H
@@ -19,25 +31,56 @@
 
 struct ryz_kv_ledger;
 
+/* A request's first allocation: what is found of its beginning, and new blocks for the rest. */
+struct ryz_kv_claim {
+    const uint64_t *hashes; /* [hash_count], of its full blocks in order */
+    uint32_t hash_count;
+    uint32_t take_max;    /* leading blocks that may be taken: the last token is computed anew */
+    uint32_t block_count; /* blocks in all */
+};
+
 /* A pool of blocks 0 .. block_count - 1, all free. */
 RYZ_MUST_USE enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **ledger,
                                                 struct ryz_error *error);
 void ryz_kv_ledger_close(struct ryz_kv_ledger *ledger);
 
-/* Writes `count` ids to `blocks`, each held once by the caller; false, and nothing changed, when
- * fewer are free. */
+/* Writes `count` ids to `blocks`, each held once by the caller, evicting cached blocks where no
+ * other is free; false, and nothing changed, when fewer can be had. */
 bool ryz_kv_ledger_alloc(struct ryz_kv_ledger *ledger, uint32_t count, uint32_t *blocks);
 /* One more owner of a held block. */
 void ryz_kv_ledger_retain(struct ryz_kv_ledger *ledger, uint32_t block);
-/* One owner fewer; the last one frees the block. */
+/* One owner fewer; the last one leaves the block free, or cached if it is indexed. */
 void ryz_kv_ledger_release(struct ryz_kv_ledger *ledger, uint32_t block);
-/* Releases a request's blocks, its last block first. */
+/* Releases a request's blocks, its last block first: so its end is evicted before its beginning. */
 void ryz_kv_ledger_release_all(struct ryz_kv_ledger *ledger, const uint32_t *blocks,
                                uint32_t count);
 
+/* Indexes a held block that is full under its hash, once. When another block is indexed under that
+ * hash already: if that one is held, it stays and the new one is not indexed (false); if it is only
+ * cached, it becomes free and the new one takes its place, so that contents in use are not evicted
+ * for the age of their copy. */
+bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_t hash);
+/* How many leading blocks are indexed, changing nothing. *cached (may be NULL): how many of those
+ * nobody holds; taking them costs as much of free_count as new blocks would. */
+uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t *hashes,
+                             uint32_t count, uint32_t *cached);
+/* One more owner of each leading block that is indexed: writes their ids to `blocks` (at most
+ * `count`) and returns their number. */
+uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                            uint32_t *blocks);
+/* match, take and alloc in one: writes block_count ids, the first *taken of them found, the others
+ * new. False, and nothing changed or written, when there is no room for all. */
+bool ryz_kv_ledger_claim(struct ryz_kv_ledger *ledger, const struct ryz_kv_claim *claim,
+                         uint32_t *blocks, uint32_t *taken);
+
+/* Blocks that an allocation could give: free and cached ones. */
 uint32_t ryz_kv_ledger_free_count(const struct ryz_kv_ledger *ledger);
+/* Those of them that are cached. */
+uint32_t ryz_kv_ledger_cached_count(const struct ryz_kv_ledger *ledger);
 uint32_t ryz_kv_ledger_block_count(const struct ryz_kv_ledger *ledger);
-/* Owners of a block, 0 when it is free. */
+/* Owners of a block, 0 when it is free or cached. */
 uint32_t ryz_kv_ledger_owners(const struct ryz_kv_ledger *ledger, uint32_t block);
+/* The hash under which a block is indexed, 0 when it is not. */
+uint64_t ryz_kv_ledger_hash(const struct ryz_kv_ledger *ledger, uint32_t block);
 
 #endif
