@@ -26,9 +26,10 @@
 struct serve_options {
     const char *model, *host, *quant, *isa, *policy, *control, *otlp, *name, *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
-    uint32_t connections, drain_s;
+    uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, seed;
-    double step_ms;
+    double step_ms, queue_wait_ms, starvation_ms;
+    bool refuse_late;
 };
 
 /* Everything that is open, in the order of opening. */
@@ -84,6 +85,12 @@ static bool parse_level(const char *text, enum ryz_log_level *level)
     return false;
 }
 
+/* 0 stays 0, which is no limit. */
+static int64_t ms_to_ns(double ms)
+{
+    return ms > 0.0 ? (int64_t)(ms * 1e6) : 0;
+}
+
 static enum ryz_status open_engine(struct serve *serve, const struct serve_options *o,
                                    struct ryz_error *error)
 {
@@ -99,6 +106,10 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .prefill_chunk_max = o->prefill_chunk,
                    .kv_block_tokens = 16,
                    .queue_requests_max = o->max_queue,
+                   .queue_tokens_max = o->queue_tokens,
+                   .queue_wait_ns_max = ms_to_ns(o->queue_wait_ms),
+                   .starve_ns = ms_to_ns(o->starvation_ms),
+                   .admit_late = !o->refuse_late,
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
@@ -261,6 +272,14 @@ int ryz_command_serve(int argc, char **argv)
         {"max-batch-tokens", RYZ_OPTION_U32, &o.max_batch_tokens, "N", "tokens in one step (512)"},
         {"prefill-chunk", RYZ_OPTION_U32, &o.prefill_chunk, "N", "prompt tokens in one step (256)"},
         {"max-queue", RYZ_OPTION_U32, &o.max_queue, "N", "waiting requests before 429 (256)"},
+        {"queue-tokens", RYZ_OPTION_U32, &o.queue_tokens, "N",
+         "prompt tokens of waiting requests before 429 (no limit)"},
+        {"queue-wait", RYZ_OPTION_F64, &o.queue_wait_ms, "MS",
+         "believed wait for a first token before 429 (no limit)"},
+        {"starvation", RYZ_OPTION_F64, &o.starvation_ms, "MS",
+         "a request that waited longer goes first (no limit)"},
+        {"refuse-late", RYZ_OPTION_FLAG, &o.refuse_late, NULL,
+         "429 for requests that are believed to miss a deadline (they are taken)"},
         {"step-target", RYZ_OPTION_F64, &o.step_ms, "MS",
          "believed step length that prefill chunks keep (no limit)"},
         {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},

@@ -27,23 +27,35 @@ static bool put_path(struct line *line, const char *path)
     return fits;
 }
 
+/* Appends an option with a time in milliseconds, unless it is 0, which means "none". */
+static void add_ms(char *text, size_t capacity, const char *option, int64_t ns)
+{
+    size_t used = strlen(text);
+    if (ns > 0)
+        (void)snprintf(text + used, capacity - used, " --%s %.9g", option, (double)ns / 1e6);
+}
+
 /* All of them, not only those that the scenario gives: the defaults of the scenario hold, whatever
  * those of the server are. */
 static bool put_engine(struct line *line, const struct ryz_plan *plan)
 {
     const struct ryz_engine_plan *engine = &plan->engine;
-    char text[512], threads[32] = "", step[48] = "";
+    char text[512], threads[32] = "", queue[48] = "", times[128] = "";
     if (engine->threads != 0)
         (void)snprintf(threads, sizeof threads, " --threads %u", engine->threads);
-    if (engine->step_ns_max > 0)
-        (void)snprintf(step, sizeof step, " --step-target %.6g", (double)engine->step_ns_max / 1e6);
+    if (engine->queue_tokens != 0)
+        (void)snprintf(queue, sizeof queue, " --queue-tokens %u", engine->queue_tokens);
+    add_ms(times, sizeof times, "queue-wait", engine->queue_wait_ns);
+    add_ms(times, sizeof times, "starvation", engine->starve_ns);
+    add_ms(times, sizeof times, "step-target", engine->step_ns_max);
     int length =
         snprintf(text, sizeof text,
                  "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-                 "--prefill-chunk %u --max-queue %u --kv %lluB%s --seed %llu",
+                 "--prefill-chunk %u --max-queue %u%s%s%s --kv %lluB --seed %llu",
                  engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
-                 engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue,
-                 (unsigned long long)engine->kv_bytes, step, (unsigned long long)plan->seed);
+                 engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, queue, times,
+                 engine->admit_late ? "" : " --refuse-late", (unsigned long long)engine->kv_bytes,
+                 (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
     for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
     return fits;

@@ -29,6 +29,10 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
         .prefill_chunk_max = plan->engine.prefill_chunk,
         .kv_block_tokens = KV_BLOCK_TOKENS,
         .queue_requests_max = plan->engine.max_queue,
+        .queue_tokens_max = plan->engine.queue_tokens,
+        .queue_wait_ns_max = plan->engine.queue_wait_ns,
+        .starve_ns = plan->engine.starve_ns,
+        .admit_late = plan->engine.admit_late,
         .step_ns_max = plan->engine.step_ns_max > 0 ? plan->engine.step_ns_max : RYZ_TIME_NEVER,
     };
     if (info == NULL) {

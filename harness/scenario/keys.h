@@ -102,6 +102,14 @@ enum ryz_value_type {
       "Budget of the KV cache")                                                                    \
     X(ENGINE, max_queue, COUNT, ryz_engine_plan, max_queue, "256", 1, 65536, "",                   \
       "Waiting requests; one more is refused")                                                     \
+    X(ENGINE, queue_tokens, TOKENS, ryz_engine_plan, queue_tokens, "none", 1, 1e9, "none",         \
+      "Prompt tokens of waiting requests; a request beyond is refused")                            \
+    X(ENGINE, queue_wait, TIME, ryz_engine_plan, queue_wait_ns, "none", 1e6, RYZ_DAY_NS, "none",   \
+      "Believed wait for a first token; a request that would wait longer is refused")              \
+    X(ENGINE, starvation, TIME, ryz_engine_plan, starve_ns, "none", 1e6, RYZ_DAY_NS, "none",       \
+      "A request that has waited longer goes before all others, whatever the policy prefers")      \
+    X(ENGINE, admit_late, BOOL, ryz_engine_plan, admit_late, "yes", 0, 0, "",                      \
+      "Take requests that are believed to miss a deadline; no: refuse them at once")               \
     X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \
       "Believed length of a step that prefill chunks must keep")                                   \
     X(ENGINE, quant, WORD, ryz_engine_plan, quant, "as_is", 0, 0, RYZ_QUANTS,                      \
@@ -151,6 +159,10 @@ enum ryz_value_type {
     X(TRAFFIC, priority, ENUM, ryz_traffic_plan, priority, "normal", 0, 0, "high normal low",      \
       "Urgency for the scheduler")                                                                 \
     X(TRAFFIC, tenant, NAME, ryz_traffic_plan, tenant, "default", 0, 0, "", "Who sends it")        \
+    X(TRAFFIC, ttft_deadline, TIME, ryz_traffic_plan, first_deadline_ns, "none", 1e6, RYZ_DAY_NS,  \
+      "none", "When the first token is due, from the scheduled arrival; the scheduler knows it")   \
+    X(TRAFFIC, deadline, TIME, ryz_traffic_plan, deadline_ns, "none", 1e6, RYZ_DAY_NS, "none",     \
+      "When the answer must be complete, likewise; the server ends a request there")               \
     X(TRAFFIC, slo, SLO, ryz_traffic_plan, slo, "none", 0, 0, "none",                              \
       "What a request must keep to count as good")                                                 \
     X(TRAFFIC, timeout, TIME, ryz_traffic_plan, timeout_ns, "60 s", 1e6, RYZ_DAY_NS, "",           \

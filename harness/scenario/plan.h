@@ -63,6 +63,7 @@ struct ryz_traffic_plan {
     double scale_tokens;                    /* factor on prompt and output lengths */
     int32_t priority;                       /* 0 most urgent; high 0, normal 1, low 2 */
     char tenant[RYZ_NAME_MAX];
+    int64_t first_deadline_ns, deadline_ns; /* from the scheduled arrival; 0: none */
     struct ryz_slo slo;
     int64_t timeout_ns; /* a request unanswered for longer has failed */
     enum ryz_measure measure;
@@ -80,6 +81,10 @@ struct ryz_engine_plan {
     uint32_t prefill_chunk;     /* tokens of one request in one step */
     uint64_t kv_bytes;          /* budget of the KV cache */
     uint32_t max_queue;         /* waiting requests; more are refused */
+    uint32_t queue_tokens;      /* prompt tokens of waiting requests; 0: no limit */
+    int64_t queue_wait_ns;      /* believed wait for a first token; 0: no limit */
+    int64_t starve_ns;          /* who waited longer goes first; 0: nobody */
+    bool admit_late;            /* take requests that are believed to miss a deadline */
     int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */
     char quant[16];             /* "as_is" | "f32" | "bf16" | "q8_0" | "q4_0" */
     char url[RYZ_PATH_MAX];     /* http */

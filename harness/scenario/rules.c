@@ -151,6 +151,11 @@ static void check_traffic(const struct check *check, const struct ryz_instance *
              "arrival = trace needs format: azure or mooncake");
         break;
     }
+    if (traffic->deadline_ns > 0 && traffic->first_deadline_ns > traffic->deadline_ns)
+        ryz_settings_mistake(check->settings, origin_of(check, instance, "ttft_deadline"),
+                             "[traffic.%s] ttft_deadline is later than deadline, when the whole "
+                             "answer is due",
+                             instance->name);
     check_unused(check, instance, traffic);
 }
 
@@ -182,8 +187,9 @@ static bool needs_model(const struct ryz_engine_plan *engine)
 static void check_unreached(const struct check *check, const struct ryz_instance *instance)
 {
     static const char *const keys[] = {
-        "isa",           "threads", "scheduler", "max_batch",   "max_batch_tokens",
-        "prefill_chunk", "kv",      "max_queue", "step_target", "quant"};
+        "isa",           "threads",    "scheduler",  "max_batch",   "max_batch_tokens",
+        "prefill_chunk", "kv",         "max_queue",  "step_target", "quant",
+        "queue_tokens",  "queue_wait", "starvation", "admit_late"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {

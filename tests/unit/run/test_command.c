@@ -4,6 +4,8 @@
  */
 #include "harness/run/command.h"
 
+#include "engine/base/clock.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +23,7 @@ static struct ryz_plan plan_of(const char *spawn)
     engine->max_batch_tokens = 256;
     engine->prefill_chunk = 128;
     engine->max_queue = 32;
+    engine->admit_late = true;
     engine->kv_bytes = 1 << 20;
     return plan;
 }
@@ -46,7 +49,15 @@ Test(command, the_engine_section_becomes_options)
     plan.engine.step_ns_max = 12500000;
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
     cr_assert_not_null(strstr(out, " --threads 2 --scheduler"));
-    cr_assert_not_null(strstr(out, " --kv 1048576B --step-target 12.5 --seed"));
+    cr_assert_not_null(strstr(out, " --max-queue 32 --step-target 12.5 --kv 1048576B --seed"));
+    plan.engine.queue_tokens = 4000000000;
+    plan.engine.queue_wait_ns = 2500 * RYZ_NS_PER_MS;
+    plan.engine.starve_ns = 86400 * RYZ_NS_PER_S;
+    plan.engine.step_ns_max = 0;
+    plan.engine.admit_late = false;
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --max-queue 32 --queue-tokens 4000000000 --queue-wait 2500 "
+                                   "--starvation 86400000 --refuse-late --kv 1048576B --seed"));
 }
 
 Test(command, a_command_that_does_not_fit_is_refused)

@@ -97,6 +97,10 @@ Test(mistakes, numbers_out_of_range_name_the_range)
         {GOOD "[engine]\nmax_batch = 1e999\n", "s.ini:11: [engine] max_batch: \"1e999\" is too"},
         {GOOD "[engine]\nmax_batch = 99999999999999999999\n", "is out of range: 1 to 256"},
         {GOOD "[engine]\nkv = 1 B\n", "is out of range: 64 KiB to 1024 GiB"},
+        {GOOD "ttft_deadline = 0 ms\n", "s.ini:10: [traffic.main] ttft_deadline: \"0 ms\""},
+        {GOOD "ttft_deadline = 3 s\ndeadline = 2 s\n",
+         "s.ini:10: [traffic.main] ttft_deadline is later than deadline"},
+        {GOOD "[engine]\nqueue_tokens = 0\n", "is out of range: 1 to 1e+09"},
         {GOOD "timeout = 1000000 h\n", "is out of range: 1 ms to 24 h"},
         {GOOD "prompt = fixed 0\n", "is out of range: 1 to 1000000"},
         {"[scenario]\nname = x\nschema = 2\n", "s.ini:3: [scenario] schema: \"2\" is not 1"},
@@ -241,6 +245,8 @@ Test(mistakes, keys_that_do_not_reach_the_server_are_refused)
     static const struct mistake_case cases[] = {
         {SERVED "max_batch = 8\nspawn = ryz serve --model {model}\n",
          "s.ini:14: [engine] max_batch does not reach the server: put {engine} into spawn"},
+        {SERVED "admit_late = no\nspawn = ryz serve --model {model}\n",
+         "s.ini:14: [engine] admit_late does not reach the server: put {engine} into spawn"},
         {SERVED "[sweep]\nengine.quant = f32 q8_0\n",
          "s.ini:15: [engine] quant does not reach the server at url; a sweep of it needs spawn "
          "with {engine}"},

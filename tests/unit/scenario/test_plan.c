@@ -25,6 +25,8 @@ Test(plan, a_minimal_scenario_has_all_defaults)
     cr_assert(engine->threads == 0 && engine->max_batch == 16 && engine->max_queue == 256);
     cr_assert(engine->max_batch_tokens == 512 && engine->prefill_chunk == 256);
     cr_assert(engine->kv_bytes == UINT64_C(256) << 20 && engine->step_ns_max == 0);
+    cr_assert(engine->queue_tokens == 0 && engine->queue_wait_ns == 0 && engine->starve_ns == 0);
+    cr_assert(engine->admit_late);
     cr_assert_str_empty(engine->url);
     const struct ryz_traffic_plan *traffic = &plan->traffic[0];
     cr_assert_eq(plan->traffic_count, 1);
@@ -36,11 +38,32 @@ Test(plan, a_minimal_scenario_has_all_defaults)
     cr_assert(traffic->speed == 1.0 && traffic->scale_tokens == 1.0 && traffic->priority == 1);
     cr_assert(traffic->slo.ttft_ns == RYZ_TIME_NEVER && traffic->slo.e2e_ns == RYZ_TIME_NEVER);
     cr_assert(traffic->timeout_ns == 60 * RYZ_NS_PER_S && traffic->measure == RYZ_MEASURE_YES);
+    cr_assert(traffic->first_deadline_ns == 0 && traffic->deadline_ns == 0);
     cr_assert_str_eq(traffic->tenant, "default");
     cr_assert_str_eq(plan->output.dir, "results");
     cr_assert_str_eq(plan->output.plots, "none");
     cr_assert(plan->output.tokens && plan->output.spans);
     cr_assert(plan->fault_count == 0 && plan->target_count == 0 && plan->sweep.axis_count == 0);
+    ryz_plan_close(plan);
+}
+
+Test(plan, the_queues_bounds_and_deadlines_are_optional_times)
+{
+    struct ryz_plan *plan = support_plan(
+        GOOD "priority = high\ntenant = batch_7\nttft_deadline = 250 ms\ndeadline = 1.5 s\n"
+             "[engine]\nqueue_tokens = 8192\nqueue_wait = 2 s\nstarvation = 30 s\n"
+             "admit_late = no\n",
+        NULL);
+    const struct ryz_traffic_plan *traffic = &plan->traffic[0];
+    const struct ryz_engine_plan *engine = &plan->engine;
+    cr_assert_eq(traffic->priority, 0);
+    cr_assert_str_eq(traffic->tenant, "batch_7");
+    cr_assert_eq(traffic->first_deadline_ns, 250 * RYZ_NS_PER_MS);
+    cr_assert_eq(traffic->deadline_ns, 1500 * RYZ_NS_PER_MS);
+    cr_assert_eq(engine->queue_tokens, 8192);
+    cr_assert_eq(engine->queue_wait_ns, 2 * RYZ_NS_PER_S);
+    cr_assert_eq(engine->starve_ns, 30 * RYZ_NS_PER_S);
+    cr_assert_not(engine->admit_late);
     ryz_plan_close(plan);
 }
 
