@@ -22,6 +22,11 @@ static enum ryz_status check(const struct ryz_engine *engine, const struct ryz_g
     if (request->top_logprobs > RYZ_TOP_LOGPROBS_MAX)
         return ryz_fail(error, RYZ_INVALID, "%u log-probabilities; at most %u are possible",
                         request->top_logprobs, RYZ_TOP_LOGPROBS_MAX);
+    if (request->tenant >= RYZ_TENANTS_MAX)
+        return ryz_fail(error, RYZ_INVALID, "tenant %u; they are numbered below %u",
+                        request->tenant, RYZ_TENANTS_MAX);
+    if (request->deadline_ns < 0 || request->first_deadline_ns < 0)
+        return ryz_fail(error, RYZ_INVALID, "a deadline before the clock began");
     const struct ryz_sampling *s = &request->sampling;
     if (!(s->temperature >= 0.0f) || !(s->top_p > 0.0f) || !(s->min_p >= 0.0f) ||
         !isfinite(s->temperature))

@@ -12,6 +12,7 @@
 #include "engine/base/hash.h"
 #include "engine/base/size.h"
 #include "engine/sched/core_internal.h"
+#include "engine/sched/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +22,12 @@ static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error
     const struct ryz_sched_limits *limits = &core->limits;
     uint32_t pool_tokens = limits->kv_blocks * limits->kv_block_tokens; /* checked before */
     uint32_t longest = ryz_min_u32(limits->context_tokens_max, pool_tokens);
+    uint32_t slots = limits->queue_requests_max + limits->batch_requests_max;
     enum ryz_status status = ryz_kv_ledger_open(limits->kv_blocks, &core->ledger, error);
+    if (status == RYZ_OK)
+        status = ryz_wait_queue_open(&core->queue, slots, core->policy->fair, error);
     if (status != RYZ_OK) return status;
-    return ryz_request_table_open(&core->table,
-                                  limits->queue_requests_max + limits->batch_requests_max,
+    return ryz_request_table_open(&core->table, slots,
                                   ryz_ceil_div_u32(longest, limits->kv_block_tokens), error);
 }
 
@@ -37,8 +40,8 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     const struct ryz_sched_policy *policy =
         config->policy == NULL ? NULL : ryz_sched_policy_find(config->policy);
     if (policy == NULL)
-        return ryz_fail(error, RYZ_INVALID, "no scheduler is called \"%s\"; there is \"%s\"",
-                        config->policy == NULL ? "" : config->policy, ryz_sched_policy_name(0));
+        return ryz_fail(error, RYZ_INVALID, "no scheduler is called \"%s\"; there are %s",
+                        config->policy == NULL ? "" : config->policy, RYZ_POLICY_NAMES);
     struct ryz_core *core = calloc(1, sizeof *core);
     if (core == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a scheduler core");
     core->limits = config->limits;
@@ -49,6 +52,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     core->last_ns = RYZ_TIME_NONE;
     core->wake_ns = RYZ_TIME_NEVER;
     ryz_step_cost_init(&core->cost);
+    ryz_wait_model_init(&core->waits);
     enum ryz_status status = open_parts(core, error);
     if (status != RYZ_OK) {
         ryz_core_close(core);
@@ -62,6 +66,7 @@ void ryz_core_close(struct ryz_core *core)
 {
     if (core == NULL) return;
     ryz_request_table_close(&core->table);
+    ryz_wait_queue_close(&core->queue);
     ryz_kv_ledger_close(core->ledger);
     free(core);
 }
@@ -96,44 +101,51 @@ static void end_request(struct ryz_core *core, uint32_t slot)
         core->tokens_due--;
     }
     ryz_core_release_blocks(core, slot);
+    if (core->table.requests[slot].state == RYZ_SLOT_WAITING) ryz_core_dequeue(core, slot);
     ryz_request_table_end(&core->table, slot);
 }
 
-/* Whether an arrival is turned away, and why; NONE: it is not. */
-static enum ryz_effect_kind refusal(const struct ryz_core *core, const struct ryz_event *event)
+static struct ryz_request_view view_of(const struct ryz_event *event)
 {
-    const struct ryz_sched_limits *limits = &core->limits;
-    uint64_t tokens = (uint64_t)event->prompt_tokens + event->output_tokens_max;
-    uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
-    if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;
-    if (core->table.waiting_count >= limits->queue_requests_max || core->table.free_slot_count == 0)
-        return RYZ_EFFECT_REJECTED_FULL;
-    return RYZ_EFFECT_NONE;
+    return (struct ryz_request_view){
+        .id = event->request_id,
+        .arrived_ns = event->t_ns,
+        .first_deadline_ns =
+            event->first_deadline_ns != 0 ? event->first_deadline_ns : RYZ_TIME_NEVER,
+        .deadline_ns = event->deadline_ns,
+        .prompt_tokens = event->prompt_tokens,
+        .output_tokens_max = event->output_tokens_max,
+        .tenant = event->tenant,
+        .priority = event->priority,
+    };
 }
 
 static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
 {
-    enum ryz_effect_kind refused = refusal(core, event);
+    struct ryz_request_view view = view_of(event);
+    int64_t estimate_ns = 0;
+    enum ryz_effect_kind refused = ryz_core_refusal(core, &view, &estimate_ns);
     core->stats.arrived++;
     if (refused != RYZ_EFFECT_NONE) {
         uint64_t decision[2] = {event->request_id, refused};
         ryz_core_note_decision(core, decision, sizeof decision);
         core->stats.rejected++;
-        return (struct ryz_effect){.kind = refused, .slot = RYZ_SLOT_NONE};
+        core->stats.rejected_late += refused == RYZ_EFFECT_REJECTED_LATE;
+        return (struct ryz_effect){
+            .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate_ns};
     }
     uint32_t slot = ryz_request_table_arrive(&core->table);
     RYZ_ASSERT(slot != RYZ_SLOT_NONE);
     struct ryz_request *request = &core->table.requests[slot];
-    request->view.output_tokens_max = event->output_tokens_max;
-    request->view.id = event->request_id;
-    request->view.arrived_ns = event->t_ns;
-    request->view.first_deadline_ns =
-        event->first_deadline_ns != 0 ? event->first_deadline_ns : RYZ_TIME_NEVER;
-    request->view.deadline_ns = event->deadline_ns;
-    request->view.prompt_tokens = event->prompt_tokens;
-    request->view.tenant = event->tenant;
-    request->view.priority = event->priority;
-    return (struct ryz_effect){.kind = RYZ_EFFECT_ADMITTED, .slot = slot};
+    request->key = core->policy->key(&view);
+    RYZ_ASSERT(request->key.first > 0); /* 0 is for the starved */
+    request->estimate_ns = estimate_ns;
+    view.slot = slot;
+    view.urgency = request->key.first;
+    request->view = view;
+    ryz_core_enqueue(core, slot);
+    return (struct ryz_effect){
+        .kind = RYZ_EFFECT_ADMITTED, .slot = slot, .estimate_ns = estimate_ns};
 }
 
 /* Books what one item of the step has computed. */
@@ -185,10 +197,16 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     request->token_due = false;
     core->tokens_due--;
     request->view.decoded_tokens++;
+    if (request->view.decoded_tokens == 1)
+        ryz_wait_model_learn_first(&core->waits, request->estimate_ns,
+                                   event->t_ns - request->view.arrived_ns);
     core->stats.tokens_decoded++;
+    ryz_fair_share_charge(&core->share, request->view.tenant, 0, 1);
     bool last = (event->flags & RYZ_EVF_END) != 0 ||
                 request->view.decoded_tokens == request->view.output_tokens_max;
     if (!last) return effect;
+    ryz_wait_model_learn_end(&core->waits, request->view.prompt_tokens,
+                             request->view.decoded_tokens);
     end_request(core, event->slot);
     core->stats.finished++;
     effect.kind = RYZ_EFFECT_FINISHED;

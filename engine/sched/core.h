@@ -68,7 +68,7 @@ struct ryz_effect {
 
 struct ryz_core_config {
     struct ryz_sched_limits limits;
-    const char *policy; /* "fcfs" */
+    const char *policy; /* see ryz_sched_policy_name */
     uint64_t seed;      /* of the draws of RYZ_EV_FAULT */
     /* Called for every event in order, PLAN included, before it is applied; may be NULL. */
     void (*log)(void *context, const struct ryz_event *event);
@@ -80,6 +80,8 @@ struct ryz_core_stats {
     uint32_t running, waiting;
     uint32_t kv_blocks_used, kv_blocks_total;
     uint64_t arrived, rejected, finished, cancelled, preempted;
+    uint64_t rejected_late; /* of the rejected: for a deadline */
+    uint64_t starved;       /* moved to the front after starve_ns */
     uint64_t steps, failed_steps;
     uint64_t prompt_tokens_computed; /* recomputation included */
     uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */

@@ -28,6 +28,8 @@ const char *ryz_core_limits_fault(const struct ryz_sched_limits *limits)
         return "queue_requests_max must be 1 to 1048576";
     if (limits->context_tokens_max < 2) return "context_tokens_max must be at least 2";
     if (limits->step_ns_max <= 0) return "step_ns_max must be positive";
+    if (limits->queue_wait_ns_max < 0) return "queue_wait_ns_max must not be negative";
+    if (limits->starve_ns < 0) return "starve_ns must not be negative";
     return NULL;
 }
 
@@ -68,12 +70,15 @@ static const char *arrive_fault(const struct ryz_event *event)
 {
     if (event->prompt_tokens == 0) return "an arrival without a prompt";
     if (event->output_tokens_max == 0) return "an arrival that wants no output";
+    if (event->deadline_ns < 0 || event->first_deadline_ns < 0) return "a negative deadline";
+    if (event->tenant >= RYZ_TENANTS_MAX) return "an arrival of a tenant past the last one";
     return NULL;
 }
 
 const char *ryz_core_event_fault(const struct ryz_core *core, const struct ryz_event *event)
 {
     struct ryz_sched_limits after;
+    if (event->t_ns < 0) return "an event from before the clock began";
     if (event->t_ns < core->last_ns) return "an event from before the last one";
     switch (event->kind) {
     case RYZ_EV_ARRIVE:

@@ -33,11 +33,9 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
     RYZ_ASSERT(table->running_count + window <= RYZ_VIEW_MAX);
     for (uint32_t i = 0; i < table->running_count; i++)
         core->view[count++] = table->requests[table->running[i]].view;
-    uint32_t slot = table->waiting_head;
-    for (uint32_t i = 0; i < window; i++) {
-        core->view[count++] = table->requests[slot].view;
-        slot = table->requests[slot].next;
-    }
+    uint32_t slots[RYZ_BATCH_MAX];
+    window = ryz_wait_queue_first(&core->queue, core->share.service, window, slots);
+    for (uint32_t i = 0; i < window; i++) core->view[count++] = table->requests[slots[i]].view;
     return (struct ryz_sched_view){
         .now_ns = now_ns,
         .requests = core->view,
@@ -54,7 +52,9 @@ static void preempt(struct ryz_core *core, uint32_t slot)
     ryz_core_release_blocks(core, slot);
     ryz_request_table_preempt(&core->table, slot);
     core->table.requests[slot].view.computed_tokens = 0;
+    core->table.requests[slot].view.preemptions++;
     core->stats.preempted++;
+    ryz_core_enqueue(core, slot);
 }
 
 /* One draw of the injected failure. */
@@ -76,7 +76,13 @@ static bool start_run(struct ryz_core *core, const struct ryz_plan_item *item)
         core->stats.kv_alloc_failures++;
         return false;
     }
-    if (request->state == RYZ_SLOT_WAITING) ryz_request_table_start(&core->table, item->slot);
+    if (request->state == RYZ_SLOT_WAITING) {
+        ryz_core_dequeue(core, item->slot);
+        ryz_request_table_start(&core->table, item->slot);
+        if (request->view.preemptions == 0)
+            ryz_fair_share_charge(&core->share, request->view.tenant, request->view.prompt_tokens,
+                                  0);
+    }
     if (blocks > request->view.kv_blocks) {
         RYZ_ASSERT(blocks <= core->table.table_blocks);
         uint32_t *held = ryz_request_table_blocks(&core->table, item->slot);
@@ -139,6 +145,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     if (core->table.running_count + core->table.waiting_count == 0) return NULL;
     if (core->log != NULL) core->log(core->log_context, &event);
     core->last_ns = now_ns;
+    ryz_core_feed_the_starved(core, now_ns);
     struct ryz_sched_view view = build_view(core, now_ns);
     ryz_sched_step(core->policy, &view, &core->plan);
     uint32_t wanted = core->plan.run_count;

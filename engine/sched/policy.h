@@ -4,12 +4,17 @@
 
 #include "engine/sched/sched.h"
 
-struct ryz_fcfs_tunables {
+/* What there is, for messages, help and the table of scenario keys. */
+#define RYZ_POLICY_NAMES "fcfs priority edf sjf vtc tiered"
+
+struct ryz_step_tunables {
     uint32_t headroom_permille; /* of the pool, kept free by admissions while others run: what the
                                    running requests grow into before somebody must be preempted */
+    uint32_t displaced_max;     /* who was preempted as often keeps his place; 0: everybody does */
 };
 
-/* First come, first served; see policy_fcfs.c. */
-extern const struct ryz_sched_policy ryz_policy_fcfs;
+/* Serves the view in its order; see policy_step.c. */
+void ryz_policy_step(const void *tunables, const struct ryz_sched_view *view,
+                     struct ryz_sched_plan *plan);
 
 #endif

@@ -117,6 +117,13 @@ uint32_t ryz_request_table_arrive(struct ryz_request_table *table)
     return slot;
 }
 
+static bool stands_before(const struct ryz_request *a, const struct ryz_request *b)
+{
+    if (a->key.first != b->key.first) return a->key.first < b->key.first;
+    if (a->key.second != b->key.second) return a->key.second < b->key.second;
+    return a->arrival < b->arrival;
+}
+
 void ryz_request_table_start(struct ryz_request_table *table, uint32_t slot)
 {
     struct ryz_request *request = &table->requests[slot];
@@ -126,11 +133,10 @@ void ryz_request_table_start(struct ryz_request_table *table, uint32_t slot)
     request->table = table->free_tables[--table->free_table_count];
     request->state = RYZ_SLOT_RUNNING;
     request->view.running = true;
-    /* Normally the youngest; not so when an injected fault held an older one back before. */
     uint32_t i = table->running_count++;
     for (; i > 0; i--) {
         uint32_t before = table->running[i - 1];
-        if (table->requests[before].arrival < request->arrival) break;
+        if (stands_before(&table->requests[before], request)) break;
         table->running[i] = before;
     }
     table->running[i] = slot;

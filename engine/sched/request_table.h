@@ -2,7 +2,7 @@
  * request_table.h - where the requests of a core live: slots, the waiting queue, the running list
  * and the block tables.
  *
- *   free slots (stack) -> waiting (linked, by arrival) <-> running (array, by arrival) -> free
+ *   free slots (stack) -> waiting (linked, by arrival) <-> running (array, by key) -> free
  *
  * It keeps order and places, decides nothing and asserts its own consistency. Everything is sized
  * at open; taking, moving and giving back a slot cost O(1) but for preempted requests, which walk
@@ -21,8 +21,10 @@ enum ryz_slot_state { RYZ_SLOT_FREE, RYZ_SLOT_WAITING, RYZ_SLOT_RUNNING };
 
 struct ryz_request {
     struct ryz_request_view view; /* what policies see; kv_blocks = entries of the block table */
-    uint64_t arrival;             /* number of the arrival: the order of both lists */
+    uint64_t arrival;             /* number of the arrival */
+    struct ryz_order_key key;     /* order among the running; written by the core's queue */
     enum ryz_slot_state state;
+    int64_t estimate_ns;     /* believed at arrival: time to the first token; 0: no opinion */
     uint32_t computed_high;  /* most tokens ever computed: below is recomputation */
     uint32_t planned_tokens; /* in the step in flight; 0: not part of it */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */
@@ -37,7 +39,7 @@ struct ryz_request_table {
     uint32_t *free_slots;         /* stack */
     uint32_t free_slot_count;
     uint32_t waiting_head, waiting_tail, waiting_count;
-    uint32_t running[RYZ_BATCH_MAX]; /* slots, by arrival */
+    uint32_t running[RYZ_BATCH_MAX]; /* slots, by key, then arrival */
     uint32_t running_count;
     uint32_t table_count;  /* block tables: at most as many run */
     uint32_t table_blocks; /* entries of each: blocks of the longest request */

@@ -16,6 +16,8 @@
 #define RYZ_BATCH_MAX 256u                 /* hard limit of requests in one step */
 #define RYZ_VIEW_MAX  (2u * RYZ_BATCH_MAX) /* requests in a view: running, then a window */
 
+#define RYZ_TENANTS_MAX 256u /* tenants are numbered below this */
+
 /* What a policy may know of one request. Lengths in tokens, times in ns. */
 struct ryz_request_view {
     uint64_t id;
@@ -28,6 +30,8 @@ struct ryz_request_view {
     uint32_t decoded_tokens;  /* output so far */
     uint32_t computed_tokens; /* of prompt + decoded, now in the KV cache */
     uint32_t kv_blocks;       /* blocks held now */
+    uint32_t preemptions;     /* so far */
+    uint64_t urgency;         /* first part of its order key; 0: it has starved */
     uint16_t tenant;
     uint8_t priority; /* 0 is the most urgent */
     bool running;     /* holds KV blocks */
@@ -80,8 +84,8 @@ struct ryz_sched_limits {
  * a step costs the same behind a queue of ten and of ten thousand. */
 struct ryz_sched_view {
     int64_t now_ns;
-    const struct ryz_request_view *requests; /* running first, then waiting; each by arrival, so
-                                                preempted requests lead the waiting */
+    const struct ryz_request_view *requests; /* running first, then waiting; each in the order of
+                                                the policy */
     uint32_t request_count;                  /* <= RYZ_VIEW_MAX */
     uint32_t running_count;
     uint32_t kv_blocks_free;
@@ -110,9 +114,20 @@ struct ryz_sched_plan {
     int64_t wake_ns; /* RYZ_TIME_NEVER: ask again after the next event; else also at this time */
 };
 
-/* A policy is a const table; its tunables are data, its memory is the view. */
+/* Where a request stands among the others: the smaller key first, by arrival among equal ones. */
+struct ryz_order_key {
+    uint64_t first;  /* >= 1; the class: only a smaller one may take somebody's place */
+    uint64_t second; /* order inside the class */
+};
+
+/* A policy is a const table: an order, and the step that serves in this order. Its tunables are
+ * data, its memory is the view. */
 struct ryz_sched_policy {
     const char *name; /* as scenarios spell it, e.g. "fcfs" */
+    const char *help; /* one line */
+    /* Asked when a request arrives; it stays until the request has starved (see starve_ns). */
+    struct ryz_order_key (*key)(const struct ryz_request_view *request);
+    bool fair; /* among waiting requests of equal keys, tenants take turns (fair_share.h) */
     /* Fills items, item_count and wake_ns of a plan that is empty and never to be woken;
      * ryz_sched_step adds run_count and shape. */
     void (*step)(const void *tunables, const struct ryz_sched_view *view,

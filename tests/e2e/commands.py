@@ -23,6 +23,7 @@ def about_itself(bench):
     says(bench.expect(0, "version"), r"^ryz \d+\.\d+\.\d+, commit \S+$", r"^(gcc|clang) ", r"^HDF5 \d")
     check(bench.expect(0, "--version") == bench.expect(0, "version"), "--version is version")
     says(bench.expect(0, "devices"), r"^cpu: +\d+ core\(s\), kernels: .*\bref\b", r"^cuda: ")
+    says(bench.expect(4, "dod", "--scenarios", bench.path("nowhere")), r'no folder ".*nowhere"')
     text = bench.expect(0, "help")
     says(text, *[r"^  %s +\S" % name for name in COMMANDS])
     listed = re.findall(r"^  (\w+) +\S", text, re.M)

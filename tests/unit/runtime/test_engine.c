@@ -355,7 +355,7 @@ Test(engine, the_scheduler_hears_of_priority_tenant_and_deadlines)
     output_init(&output);
     struct ryz_generate request = make_request(prompt, 10, 2, &output);
     request.priority = 7;
-    request.tenant = 300;
+    request.tenant = 200;
     request.first_deadline_ns = now_ns + 100 * RYZ_NS_PER_S;
     request.deadline_ns = now_ns + 200 * RYZ_NS_PER_S;
     submit(&fixture, &request);
@@ -366,7 +366,7 @@ Test(engine, the_scheduler_hears_of_priority_tenant_and_deadlines)
     const struct ryz_event *event = &fixture.log[0];
     cr_assert_eq(event->kind, RYZ_EV_ARRIVE);
     cr_assert_eq(event->priority, 7);
-    cr_assert_eq(event->tenant, 300);
+    cr_assert_eq(event->tenant, 200);
     cr_assert_eq(event->first_deadline_ns, request.first_deadline_ns);
     cr_assert_eq(event->deadline_ns, request.deadline_ns);
     close_engine(&fixture);

@@ -1,5 +1,5 @@
 /*
- * test_policy_fcfs.c - goal: the order of service, of preemption and of admission is what the
+ * test_policy_step.c - goal: the order of service, of preemption and of admission is what the
  * file's head says. Method: the policy is pure, so each case is one view and the plan expected of
  * it; every plan also passes the plan check.
  */
@@ -61,7 +61,7 @@ static void add_running(uint32_t prompt, uint32_t decoded, uint32_t computed)
 
 static void step(void)
 {
-    ryz_sched_step(&ryz_policy_fcfs, &view, &plan);
+    ryz_sched_step(ryz_sched_policy_find("fcfs"), &view, &plan);
 }
 
 static void expect_item(uint32_t i, uint32_t view_index, enum ryz_action action, uint32_t tokens)

@@ -1,15 +1,20 @@
 /*
- * policy_fcfs.c - first come, first served, with chunked prefill and preemption by recomputation.
+ * policy_step.c - serves a view in its order, with chunked prefill and preemption by recomputation.
  *
- * Running requests come first, in order of arrival; what is left of the token budget goes to
- * waiting ones. Decodes get their token before any prefill chunk is cut, so that a long prompt
- * never stalls a stream ("stall-free" batching, Sarathi-Serve). When KV blocks run out, the request
- * that arrived last gives up its own, so the oldest one always makes progress and everything
- * finishes.
+ * Running requests come first, in order; what is left of the token budget goes to waiting ones.
+ * Decodes get their token before any prefill chunk is cut, so that a long prompt never stalls a
+ * stream ("stall-free" batching, Sarathi-Serve). When KV blocks run out, the last of the running
+ * gives up its own, so the first one always makes progress and everything finishes.
  *
- * Why no deadlock: alone, the oldest running request fits into the pool (the core refuses longer
- * ones), and it may preempt all others. Why no starvation: the waiting are admitted in order, and
- * the first prefill of a step gets at least one block however small step_ns_max is.
+ * Classes (the first part of the order key): a waiting request of a more urgent class is started
+ * before the prompts of less urgent running ones go on, and takes the place of the last of them if
+ * there is none free; nobody is displaced more than displaced_max times, so work is not thrown away
+ * without end.
+ *
+ * Why no deadlock: alone, the first running request fits into the pool (the core refuses longer
+ * ones), and it may preempt all others. Why no starvation in one class: the waiting are admitted in
+ * order, and the first prefill of a step gets at least one block however small step_ns_max is;
+ * across classes the core moves who waited for starve_ns to the front of all.
  */
 #include "engine/sched/policy.h"
 
@@ -20,13 +25,18 @@
 /* The step under construction. */
 struct step {
     const struct ryz_sched_view *view;
+    const struct ryz_step_tunables *tunables;
     struct ryz_sched_plan *plan;
     uint32_t kept;          /* running requests [0, kept) keep their blocks */
+    uint32_t started;       /* waiting requests in the plan */
+    uint32_t next_waiting;  /* view index of the first waiting one that is not started */
+    uint64_t class_limit;   /* only classes below may be started: somebody was displaced for them */
     uint32_t tokens_left;   /* of batch_tokens_max */
     uint32_t blocks_free;   /* now, after the items so far */
-    uint64_t blocks_owed;   /* what the scheduled and running requests need beyond this step to hold
+    uint64_t blocks_owed;   /* what kept and started requests need beyond the items so far to hold
                                all their present tokens */
     uint32_t decodes_ahead; /* running requests not yet visited that want one token */
+    bool short_of_blocks;   /* somebody was preempted for blocks: nobody is started */
     bool prefilled;         /* a chunk was cut: the next ones have no floor */
     bool slow;              /* the believed cost is at its limit: no more prefill */
     struct ryz_batch_shape shape; /* items so far and the decodes ahead */
@@ -45,6 +55,13 @@ static uint32_t wanted_tokens(const struct ryz_request_view *request)
 static uint32_t blocks_for(const struct step *step, uint32_t tokens)
 {
     return ryz_ceil_div_u32(tokens, step->view->limits.kv_block_tokens);
+}
+
+/* Blocks a request lacks to hold all its present tokens. */
+static uint32_t owed_by(const struct step *step, const struct ryz_request_view *request)
+{
+    uint32_t blocks = blocks_for(step, total_tokens(request));
+    return blocks > request->kv_blocks ? blocks - request->kv_blocks : 0;
 }
 
 static bool is_fast_enough(const struct step *step, uint32_t first, uint32_t tokens)
@@ -94,8 +111,11 @@ static void add_run(struct step *step, uint32_t view_index, uint32_t tokens)
     uint32_t end = request->computed_tokens + tokens;
     uint32_t blocks = blocks_for(step, end);
     if (blocks > request->kv_blocks) {
-        RYZ_ASSERT(blocks - request->kv_blocks <= step->blocks_free);
-        step->blocks_free -= blocks - request->kv_blocks;
+        uint32_t allocated = blocks - request->kv_blocks;
+        RYZ_ASSERT(allocated <= step->blocks_free);
+        RYZ_ASSERT(allocated <= step->blocks_owed);
+        step->blocks_free -= allocated;
+        step->blocks_owed -= allocated;
     }
     RYZ_ASSERT(tokens <= step->tokens_left);
     step->tokens_left -= tokens;
@@ -111,18 +131,25 @@ static void add_run(struct step *step, uint32_t view_index, uint32_t tokens)
     };
 }
 
-/* Preempts the last-arrived others until `needed` blocks are free; false if that is not enough. */
+/* The last of the kept running requests loses its place and its blocks. */
+static void drop_last(struct step *step)
+{
+    const struct ryz_request_view *victim = &step->view->requests[--step->kept];
+    step->blocks_free += victim->kv_blocks;
+    step->blocks_owed -= owed_by(step, victim);
+    if (wanted_tokens(victim) == 1) {
+        step->decodes_ahead--;
+        step->shape.decode_requests--;
+        step->shape.context_tokens -= victim->computed_tokens + 1;
+    }
+}
+
+/* Preempts the last others until `needed` blocks are free; false if that is not enough. */
 static bool make_room(struct step *step, uint32_t index, uint32_t needed)
 {
     while (needed > step->blocks_free && step->kept - 1 > index) {
-        step->kept--;
-        const struct ryz_request_view *victim = &step->view->requests[step->kept];
-        step->blocks_free += victim->kv_blocks;
-        if (wanted_tokens(victim) == 1) {
-            step->decodes_ahead--;
-            step->shape.decode_requests--;
-            step->shape.context_tokens -= victim->computed_tokens + 1;
-        }
+        drop_last(step);
+        step->short_of_blocks = true;
     }
     return needed <= step->blocks_free;
 }
@@ -155,46 +182,85 @@ static void run_running(struct step *step, uint32_t index)
     }
 }
 
-/* Blocks that the kept running requests still lack to hold all their present tokens. */
-static void count_owed(struct step *step)
+/* Blocks of the pool that an admission beside `others` requests leaves free. */
+static uint64_t headroom(const struct step *step, uint32_t others)
 {
-    const struct ryz_sched_plan *plan = step->plan;
-    for (uint32_t i = 0; i < step->kept; i++) {
-        const struct ryz_request_view *request = &step->view->requests[i];
-        uint32_t blocks = blocks_for(step, total_tokens(request));
-        if (blocks > request->kv_blocks) step->blocks_owed += blocks - request->kv_blocks;
-    }
-    for (uint32_t i = 0; i < plan->item_count; i++) {
-        const struct ryz_plan_item *item = &plan->items[i];
-        uint32_t blocks = blocks_for(step, item->first_position + item->tokens);
-        uint32_t held = step->view->requests[item->view_index].kv_blocks;
-        if (blocks > held) step->blocks_owed -= blocks - held;
+    return others > 0
+               ? (uint64_t)step->view->limits.kv_blocks * step->tunables->headroom_permille / 1000
+               : 0;
+}
+
+/* Starts the next waiting request; false if it does not fit. A request is started only if all its
+ * tokens would fit beside what is owed: admitting on the first chunk alone buys a preemption a few
+ * steps later. */
+static bool start_next(struct step *step)
+{
+    const struct ryz_sched_limits *limits = &step->view->limits;
+    const struct ryz_request_view *request = &step->view->requests[step->next_waiting];
+    uint32_t running = step->kept + step->started;
+    if (running >= limits->batch_requests_max ||
+        step->plan->run_count >= limits->batch_requests_max || step->tokens_left == 0)
+        return false;
+    uint32_t blocks = blocks_for(step, total_tokens(request));
+    if (blocks + step->blocks_owed + headroom(step, running) > step->blocks_free) return false;
+    uint32_t tokens = cut_chunk(step, 0, total_tokens(request));
+    if (tokens == 0) return false;
+    step->blocks_owed += blocks;
+    add_run(step, step->next_waiting, tokens);
+    ryz_batch_shape_add(&step->shape, 0, tokens);
+    step->prefilled = true;
+    step->started++;
+    step->next_waiting++;
+    return true;
+}
+
+/* Starts waiting requests of classes below `limit` in order, until the first that does not fit. */
+static void start_below(struct step *step, uint64_t limit)
+{
+    if (limit > step->class_limit) limit = step->class_limit;
+    while (!step->short_of_blocks && step->next_waiting < step->view->request_count &&
+           step->view->requests[step->next_waiting].urgency < limit) {
+        if (!start_next(step)) return;
     }
 }
 
-/* Starts waiting requests in order until the first that does not fit. A request is started only if
- * all its tokens would fit beside what is owed: admitting on the first chunk alone buys a
- * preemption a few steps later. */
-static void admit(struct step *step, const struct ryz_fcfs_tunables *tunables)
+/* How many of the running stay if `request` is started beside `taken` others that need
+ * `taken_blocks`; UINT32_MAX if those who may be displaced for it are not enough. */
+static uint32_t kept_beside(const struct step *step, const struct ryz_request_view *request,
+                            uint32_t taken, uint64_t taken_blocks)
+{
+    uint32_t kept = step->kept;
+    uint64_t free = step->blocks_free, owed = step->blocks_owed;
+    uint64_t needed = taken_blocks + blocks_for(step, total_tokens(request));
+    while (kept + taken >= step->view->limits.batch_requests_max ||
+           needed + owed + headroom(step, kept + taken) > free) {
+        if (kept == 0) return UINT32_MAX;
+        const struct ryz_request_view *victim = &step->view->requests[--kept];
+        if (victim->urgency <= request->urgency ||
+            victim->preemptions >= step->tunables->displaced_max)
+            return UINT32_MAX;
+        free += victim->kv_blocks;
+        owed -= owed_by(step, victim);
+    }
+    return kept;
+}
+
+/* Takes places from the last of the running for waiting requests of more urgent classes. */
+static void displace(struct step *step)
 {
     const struct ryz_sched_view *view = step->view;
-    uint32_t running = step->kept;
-    uint64_t headroom = (uint64_t)view->limits.kv_blocks * tunables->headroom_permille / 1000;
+    uint64_t blocks = 0;
+    if (step->kept == 0) return;
     for (uint32_t i = view->running_count; i < view->request_count; i++) {
         const struct ryz_request_view *request = &view->requests[i];
-        if (running >= view->limits.batch_requests_max ||
-            step->plan->run_count >= view->limits.batch_requests_max || step->tokens_left == 0)
-            return;
-        uint32_t blocks = blocks_for(step, total_tokens(request));
-        uint64_t spare = running > 0 ? headroom : 0;
-        if (blocks + step->blocks_owed + spare > step->blocks_free) return;
-        uint32_t tokens = cut_chunk(step, 0, total_tokens(request));
-        if (tokens == 0) return;
-        step->blocks_owed += blocks - blocks_for(step, tokens);
-        add_run(step, i, tokens);
-        ryz_batch_shape_add(&step->shape, 0, tokens);
-        step->prefilled = true;
-        running++;
+        if (request->urgency >= view->requests[view->running_count - 1].urgency) return;
+        uint32_t kept = kept_beside(step, request, i - view->running_count, blocks);
+        if (kept == UINT32_MAX) return;
+        while (step->kept > kept) {
+            drop_last(step);
+            step->class_limit = view->requests[step->kept].urgency;
+        }
+        blocks += blocks_for(step, total_tokens(request));
     }
 }
 
@@ -220,38 +286,33 @@ static void put_preemptions_first(struct step *step)
     plan->item_count += count;
 }
 
-static void fcfs_step(const void *tunables, const struct ryz_sched_view *view,
-                      struct ryz_sched_plan *plan)
+void ryz_policy_step(const void *tunables, const struct ryz_sched_view *view,
+                     struct ryz_sched_plan *plan)
 {
     struct step step = {
         .view = view,
+        .tunables = tunables,
         .plan = plan,
         .kept = view->running_count,
+        .next_waiting = view->running_count,
+        .class_limit = UINT64_MAX,
         .tokens_left = view->limits.batch_tokens_max,
         .blocks_free = view->kv_blocks_free,
     };
     for (uint32_t i = 0; i < view->running_count; i++) {
         const struct ryz_request_view *request = &view->requests[i];
+        step.blocks_owed += owed_by(&step, request);
         if (wanted_tokens(request) != 1) continue;
         step.decodes_ahead++;
         ryz_batch_shape_add(&step.shape, request->computed_tokens, 1);
     }
+    displace(&step);
     for (uint32_t i = 0; i < step.kept; i++) {
         if (step.tokens_left == 0 || plan->run_count == view->limits.batch_requests_max) break;
+        /* More urgent prompts come before those of the running. */
+        if (wanted_tokens(&view->requests[i]) > 1) start_below(&step, view->requests[i].urgency);
         run_running(&step, i);
     }
-    /* Who was just preempted comes before everybody who waits. */
-    if (step.kept == view->running_count) {
-        count_owed(&step);
-        admit(&step, tunables);
-    }
+    start_below(&step, UINT64_MAX);
     put_preemptions_first(&step);
 }
-
-static const struct ryz_fcfs_tunables fcfs_defaults = {.headroom_permille = 10};
-
-const struct ryz_sched_policy ryz_policy_fcfs = {
-    .name = "fcfs",
-    .step = fcfs_step,
-    .tunables = &fcfs_defaults,
-};

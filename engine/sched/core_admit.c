@@ -1,0 +1,70 @@
+/*
+ * core_admit.c - whether an arrival is taken, and how long it would wait.
+ *
+ * Leaves to others: the estimate itself (admission.c). Every bound of the queue has its answer
+ * here: too long, full (requests, tokens, believed wait), too late.
+ */
+#include "engine/base/clock.h"
+#include "engine/sched/core_internal.h"
+
+/* What goes before a request with this key: all that runs, and the waiting ones before it. Tenants'
+ * turns are not foreseen; in a fair group everybody queued counts. */
+static struct ryz_load load_before(const struct ryz_core *core, const struct ryz_order_key *key)
+{
+    struct ryz_load load = {.running = core->table.running_count};
+    for (uint32_t i = 0; i < core->table.running_count; i++) {
+        const struct ryz_request_view *view = &core->table.requests[core->table.running[i]].view;
+        uint32_t total = view->prompt_tokens + view->decoded_tokens;
+        load.context += view->computed_tokens;
+        if (total > view->computed_tokens + 1) load.prefill_left += total - view->computed_tokens;
+    }
+    uint32_t waiting = ryz_wait_queue_count(&core->queue);
+    for (uint32_t i = 0; i < waiting; i++) {
+        const struct ryz_wait_entry *entry = ryz_wait_queue_at(&core->queue, i);
+        bool behind = entry->key.first > key->first ||
+                      (entry->key.first == key->first && entry->key.second > key->second);
+        if (behind) break;
+        load.ahead++;
+        load.ahead_tokens += entry->tokens;
+    }
+    return load;
+}
+
+static enum ryz_effect_kind too_late(const struct ryz_core *core,
+                                     const struct ryz_request_view *view,
+                                     const struct ryz_load *load, int64_t first_ns)
+{
+    const struct ryz_sched_limits *limits = &core->limits;
+    struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
+    if (limits->admit_late || first_ns == 0) return RYZ_EFFECT_NONE;
+    if (view->first_deadline_ns - view->arrived_ns < first_ns) return RYZ_EFFECT_REJECTED_LATE;
+    if (view->deadline_ns == RYZ_TIME_NEVER) return RYZ_EFFECT_NONE;
+    int64_t rest_ns =
+        ryz_wait_estimate_rest_ns(&core->waits, limits, &cost, load, view->output_tokens_max);
+    return view->deadline_ns - view->arrived_ns - first_ns < rest_ns ? RYZ_EFFECT_REJECTED_LATE
+                                                                     : RYZ_EFFECT_NONE;
+}
+
+enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
+                                      const struct ryz_request_view *view, int64_t *first_ns)
+{
+    const struct ryz_sched_limits *limits = &core->limits;
+    uint64_t tokens = (uint64_t)view->prompt_tokens + view->output_tokens_max;
+    uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
+    *first_ns = 0;
+    if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;
+    struct ryz_order_key key = core->policy->key(view);
+    struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
+    struct ryz_load load = load_before(core, &key);
+    *first_ns = ryz_wait_estimate_first_ns(&core->waits, limits, &cost, &load, view->prompt_tokens);
+    bool idle = core->table.running_count + core->table.waiting_count == 0;
+    if (core->table.waiting_count >= limits->queue_requests_max || core->table.free_slot_count == 0)
+        return RYZ_EFFECT_REJECTED_FULL;
+    /* A prompt longer than the bound is taken when nobody waits, or it never would be. */
+    if (limits->queue_tokens_max > 0 && core->table.waiting_count > 0 &&
+        core->waiting_tokens + view->prompt_tokens > limits->queue_tokens_max)
+        return RYZ_EFFECT_REJECTED_FULL;
+    if (limits->queue_wait_ns_max > 0 && !idle && *first_ns > limits->queue_wait_ns_max)
+        return RYZ_EFFECT_REJECTED_FULL;
+    return too_late(core, view, &load, *first_ns);
+}

@@ -1,0 +1,61 @@
+/*
+ * core_queue.c - the waiting requests of a core: their order, their turns, and who has starved.
+ *
+ * Leaves to others: the sorted array (wait_queue.c), the counters (fair_share.c). The idea: a key
+ * is fixed when a request arrives, so the queue is only ever searched, never sorted again; one
+ * promise breaks the order, that nobody is passed over for longer than starve_ns.
+ */
+#include "engine/base/assert.h"
+#include "engine/base/clock.h"
+#include "engine/sched/core_internal.h"
+
+static struct ryz_wait_entry entry_of(const struct ryz_core *core, uint32_t slot)
+{
+    const struct ryz_request *request = &core->table.requests[slot];
+    return (struct ryz_wait_entry){
+        .key = request->key,
+        .arrival = request->arrival,
+        .slot = slot,
+        .tokens = request->view.prompt_tokens + request->view.decoded_tokens,
+        .tenant = request->view.tenant,
+    };
+}
+
+void ryz_core_enqueue(struct ryz_core *core, uint32_t slot)
+{
+    struct ryz_wait_entry entry = entry_of(core, slot);
+    RYZ_ASSERT(core->table.requests[slot].state == RYZ_SLOT_WAITING);
+    ryz_wait_queue_add(&core->queue, &entry);
+    ryz_fair_share_queued(&core->share, entry.tenant);
+    core->waiting_tokens += entry.tokens;
+}
+
+void ryz_core_dequeue(struct ryz_core *core, uint32_t slot)
+{
+    struct ryz_wait_entry entry = entry_of(core, slot);
+    RYZ_ASSERT(core->table.requests[slot].state == RYZ_SLOT_WAITING);
+    ryz_wait_queue_remove(&core->queue, &entry);
+    ryz_fair_share_unqueued(&core->share, entry.tenant);
+    RYZ_ASSERT(core->waiting_tokens >= entry.tokens);
+    core->waiting_tokens -= entry.tokens;
+}
+
+void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns)
+{
+    if (core->limits.starve_ns == 0) return;
+    /* The list is by arrival: behind the first that has not starved, nobody has. The starved are
+     * served by arrival, so more of them than a batch holds need not be known. */
+    uint32_t slot = core->table.waiting_head;
+    for (uint32_t i = 0; i < RYZ_BATCH_MAX && slot != RYZ_SLOT_NONE; i++) {
+        struct ryz_request *request = &core->table.requests[slot];
+        if (now_ns - request->view.arrived_ns <= core->limits.starve_ns) return;
+        if (request->key.first != 0) {
+            ryz_core_dequeue(core, slot);
+            request->key = (struct ryz_order_key){0, 0};
+            request->view.urgency = 0;
+            ryz_core_enqueue(core, slot);
+            core->stats.starved++;
+        }
+        slot = request->next;
+    }
+}
