@@ -13,6 +13,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "engine/sched/prefix_ghosts.h"
 #include "engine/sched/prefix_index.h"
 
 #include <stdlib.h>
@@ -32,6 +33,8 @@ struct ryz_kv_ledger {
     uint64_t *hashes;      /* per block; 0: not indexed */
     struct link *links;    /* per block, and the marker of both ends */
     struct ryz_prefix_index index;
+    struct ryz_prefix_ghosts ghosts;
+    struct ryz_kv_cache_stats stats;
 };
 
 enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **ledger,
@@ -47,7 +50,8 @@ enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **
     l->hashes = calloc(block_count, sizeof *l->hashes);
     l->links = calloc((size_t)block_count + 1, sizeof *l->links);
     if (l->owners == NULL || l->hashes == NULL || l->links == NULL ||
-        ryz_prefix_index_open(&l->index, block_count, NULL) != RYZ_OK) {
+        ryz_prefix_index_open(&l->index, block_count, NULL) != RYZ_OK ||
+        ryz_prefix_ghosts_open(&l->ghosts, block_count, NULL) != RYZ_OK) {
         ryz_kv_ledger_close(l);
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a KV ledger of %u blocks",
                         block_count);
@@ -65,6 +69,7 @@ enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **
 void ryz_kv_ledger_close(struct ryz_kv_ledger *ledger)
 {
     if (ledger == NULL) return;
+    ryz_prefix_ghosts_close(&ledger->ghosts);
     ryz_prefix_index_close(&ledger->index);
     free(ledger->links);
     free(ledger->hashes);
@@ -103,12 +108,15 @@ static void link_block(struct ryz_kv_ledger *ledger, uint32_t block)
     RYZ_ASSERT(ledger->free_count <= ledger->block_count);
 }
 
-/* A held block's or a queue head's hash leads nowhere any more. */
-static void forget(struct ryz_kv_ledger *ledger, uint32_t block)
+/* The contents of a cached block, just taken from the queue, are given up. */
+static void evict(struct ryz_kv_ledger *ledger, uint32_t block)
 {
-    bool removed = ryz_prefix_index_remove(&ledger->index, ledger->hashes[block]);
+    uint64_t hash = ledger->hashes[block];
+    bool removed = ryz_prefix_index_remove(&ledger->index, hash);
     RYZ_ASSERT(removed);
     ledger->hashes[block] = 0;
+    ryz_prefix_ghosts_add(&ledger->ghosts, hash);
+    ledger->stats.evicted_blocks++;
 }
 
 bool ryz_kv_ledger_alloc(struct ryz_kv_ledger *ledger, uint32_t count, uint32_t *blocks)
@@ -118,7 +126,7 @@ bool ryz_kv_ledger_alloc(struct ryz_kv_ledger *ledger, uint32_t count, uint32_t 
         uint32_t block = ledger->links[ledger->block_count].next;
         RYZ_ASSERT(ledger->owners[block] == 0);
         unlink_block(ledger, block);
-        if (ledger->hashes[block] != 0) forget(ledger, block);
+        if (ledger->hashes[block] != 0) evict(ledger, block);
         ledger->owners[block] = 1;
         blocks[i] = block;
     }
@@ -158,6 +166,7 @@ bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_
         link_block(ledger, other);
     }
     ryz_prefix_index_put(&ledger->index, hash, block);
+    ryz_prefix_ghosts_remove(&ledger->ghosts, hash);
     ledger->hashes[block] = hash;
     return true;
 }
@@ -184,8 +193,26 @@ uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t 
     return found;
 }
 
-uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
-                            uint32_t *blocks)
+/* Counts a lookup of `asked` blocks, of which the first `found` were taken. */
+static void note_lookup(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t asked,
+                        uint32_t found)
+{
+    if (asked == 0) return;
+    ledger->stats.lookups++;
+    ledger->stats.lookup_blocks += asked;
+    ledger->stats.hit_blocks += found;
+    /* A larger pool would have found on until the first block that was never there (or long ago),
+     * which ends the search for it: a new prompt costs one look, however long it is. */
+    for (uint32_t i = found; i < asked; i++) {
+        if (ryz_prefix_ghosts_contain(&ledger->ghosts, hashes[i]))
+            ledger->stats.evicted_missed_blocks++;
+        else if (ryz_prefix_index_find(&ledger->index, hashes[i]) == RYZ_PREFIX_NONE)
+            break;
+    }
+}
+
+static uint32_t take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                     uint32_t *blocks)
 {
     uint32_t taken = 0;
     for (; taken < count; taken++) {
@@ -199,17 +226,26 @@ uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes
     return taken;
 }
 
+uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                            uint32_t *blocks)
+{
+    uint32_t taken = take(ledger, hashes, count, blocks);
+    note_lookup(ledger, hashes, count, taken);
+    return taken;
+}
+
 bool ryz_kv_ledger_claim(struct ryz_kv_ledger *ledger, const struct ryz_kv_claim *claim,
                          uint32_t *blocks, uint32_t *taken)
 {
-    uint32_t limit =
-        ryz_min_u32(ryz_min_u32(claim->hash_count, claim->take_max), claim->block_count);
+    uint32_t asked = ryz_min_u32(claim->hash_count, claim->take_max);
+    uint32_t limit = ryz_min_u32(asked, claim->block_count);
     /* The blocks are looked up twice, the second time in warm memory, so that a refusal has
      * touched nothing, the order of the queue included. */
     uint32_t cached, found = ryz_kv_ledger_match(ledger, claim->hashes, limit, &cached);
     if (claim->block_count - found + cached > ledger->free_count) return false;
-    uint32_t got = ryz_kv_ledger_take(ledger, claim->hashes, limit, blocks);
+    uint32_t got = take(ledger, claim->hashes, limit, blocks);
     RYZ_ASSERT(got == found);
+    note_lookup(ledger, claim->hashes, asked, found); /* before its own evictions */
     bool allocated = ryz_kv_ledger_alloc(ledger, claim->block_count - found, blocks + found);
     RYZ_ASSERT(allocated);
     *taken = found;
@@ -241,4 +277,9 @@ uint64_t ryz_kv_ledger_hash(const struct ryz_kv_ledger *ledger, uint32_t block)
 {
     RYZ_ASSERT(block < ledger->block_count);
     return ledger->hashes[block];
+}
+
+struct ryz_kv_cache_stats ryz_kv_ledger_cache_stats(const struct ryz_kv_ledger *ledger)
+{
+    return ledger->stats;
 }

@@ -15,7 +15,7 @@
  * Hashes come from prefix_hash.h, are never 0, and stand for the block and all before it. Two
  * blocks may have the same contents; a hash leads to one of them, see ryz_kv_ledger_publish.
  *
- * About 110 to 180 bytes per block, allocated at open. One thread at a time.
+ * About 90 to 160 bytes per block, allocated at open. One thread at a time.
  */
 #ifndef RYZ_SCHED_KV_LEDGER_H
 #define RYZ_SCHED_KV_LEDGER_H
@@ -37,6 +37,17 @@ struct ryz_kv_claim {
     uint32_t hash_count;
     uint32_t take_max;    /* leading blocks that may be taken: the last token is computed anew */
     uint32_t block_count; /* blocks in all */
+};
+
+/* All since open. Lookups are what take and a successful claim asked for; match counts nothing, so
+ * a policy may look as often as it likes. */
+struct ryz_kv_cache_stats {
+    uint64_t lookups;               /* of at least one block */
+    uint64_t lookup_blocks;         /* asked for */
+    uint64_t hit_blocks;            /* of them, taken */
+    uint64_t evicted_blocks;        /* cached ones that an allocation needed */
+    uint64_t evicted_missed_blocks; /* hits lost to evictions: following the blocks taken, not there
+                                       but among the last block_count evicted */
 };
 
 /* A pool of blocks 0 .. block_count - 1, all free. */
@@ -82,5 +93,6 @@ uint32_t ryz_kv_ledger_block_count(const struct ryz_kv_ledger *ledger);
 uint32_t ryz_kv_ledger_owners(const struct ryz_kv_ledger *ledger, uint32_t block);
 /* The hash under which a block is indexed, 0 when it is not. */
 uint64_t ryz_kv_ledger_hash(const struct ryz_kv_ledger *ledger, uint32_t block);
+struct ryz_kv_cache_stats ryz_kv_ledger_cache_stats(const struct ryz_kv_ledger *ledger);
 
 #endif

@@ -272,6 +272,52 @@ Test(kv_ledger, a_claim_does_not_evict_what_it_finds)
     ryz_kv_ledger_close(ledger);
 }
 
+Test(kv_ledger, counts_lookups_hits_and_evictions)
+{
+    struct ryz_kv_ledger *ledger = open_pool(4);
+    uint32_t blocks[4], taken;
+    const uint64_t hashes[] = {10, 11, 12, 13};
+    cache(ledger, 10, 3, blocks);
+    (void)ryz_kv_ledger_match(ledger, hashes, 4, NULL);
+    struct ryz_kv_cache_stats stats = ryz_kv_ledger_cache_stats(ledger);
+    cr_assert_eq(stats.lookups, 0u, "a match is no lookup");
+    cr_assert_eq(ryz_kv_ledger_take(ledger, hashes, 2, blocks), 2u);
+    ryz_kv_ledger_release_all(ledger, blocks, 2);
+    struct ryz_kv_claim claim = {hashes, 4, 4, 5};
+    cr_assert_not(ryz_kv_ledger_claim(ledger, &claim, blocks, &taken));
+    stats = ryz_kv_ledger_cache_stats(ledger);
+    cr_assert_eq(stats.lookups, 1u, "a claim refused comes again and is counted then");
+    claim = (struct ryz_kv_claim){hashes, 4, 2, 4}; /* evicts hash 12 */
+    cr_assert(ryz_kv_ledger_claim(ledger, &claim, blocks, &taken));
+    stats = ryz_kv_ledger_cache_stats(ledger);
+    cr_assert_eq(stats.lookups, 2u);
+    cr_assert_eq(stats.lookup_blocks, 4u, "what may not be taken is not asked for");
+    cr_assert_eq(stats.hit_blocks, 4u);
+    cr_assert_eq(stats.evicted_blocks, 1u);
+    cr_assert_eq(stats.evicted_missed_blocks, 0u);
+    ryz_kv_ledger_close(ledger);
+}
+
+Test(kv_ledger, counts_misses_of_what_was_evicted)
+{
+    struct ryz_kv_ledger *ledger = open_pool(4);
+    uint32_t blocks[4], got[4];
+    const uint64_t hashes[] = {10, 11, 12, 13, 99, 10};
+    cache(ledger, 10, 4, blocks);
+    cr_assert(ryz_kv_ledger_alloc(ledger, 3, got)); /* evicts 13, 12, 11 */
+    ryz_kv_ledger_release_all(ledger, got, 3);
+    cr_assert_eq(ryz_kv_ledger_take(ledger, hashes, 6, blocks), 1u);
+    struct ryz_kv_cache_stats stats = ryz_kv_ledger_cache_stats(ledger);
+    cr_assert_eq(stats.evicted_blocks, 3u);
+    cr_assert_eq(stats.evicted_missed_blocks, 3u);
+    /* Hash 12 comes back: no ghost now, but it does not end the search for the others. */
+    fill(ledger, 12, 1, got);
+    cr_assert_eq(ryz_kv_ledger_take(ledger, hashes, 6, blocks), 1u);
+    stats = ryz_kv_ledger_cache_stats(ledger);
+    cr_assert_eq(stats.evicted_missed_blocks, 5u);
+    ryz_kv_ledger_close(ledger);
+}
+
 Test(kv_ledger, an_impossible_pool_is_refused)
 {
     struct ryz_kv_ledger *ledger = NULL;
