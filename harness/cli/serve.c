@@ -10,6 +10,7 @@
 #include "engine/obs/log.h"
 #include "engine/obs/metrics.h"
 #include "engine/obs/otlp.h"
+#include "engine/sched/policy.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
 #include "harness/drive/real_clock.h"
@@ -267,7 +268,7 @@ int ryz_command_serve(int argc, char **argv)
         {"quant", RYZ_OPTION_TEXT, &o.quant, "TYPE", "as_is f32 f16 bf16 q8_0 q4_0 q4_1 (as_is)"},
         {"threads", RYZ_OPTION_U32, &o.threads, "N", "threads of the forward pass (all cores)"},
         {"isa", RYZ_OPTION_TEXT, &o.isa, "NAME", "auto ref avx2 avx512 (auto)"},
-        {"scheduler", RYZ_OPTION_TEXT, &o.policy, "NAME", "scheduling policy (fcfs)"},
+        {"scheduler", RYZ_OPTION_TEXT, &o.policy, "NAME", RYZ_POLICY_NAMES " (fcfs)"},
         {"max-batch", RYZ_OPTION_U32, &o.max_batch, "N", "requests in one step (16)"},
         {"max-batch-tokens", RYZ_OPTION_U32, &o.max_batch_tokens, "N", "tokens in one step (512)"},
         {"prefill-chunk", RYZ_OPTION_U32, &o.prefill_chunk, "N", "prompt tokens in one step (256)"},

@@ -8,6 +8,7 @@
 #ifndef RYZ_HARNESS_SCENARIO_KEYS_H
 #define RYZ_HARNESS_SCENARIO_KEYS_H
 
+#include "engine/sched/policy.h"
 #include "harness/scenario/plan.h"
 
 #include <stdbool.h>
@@ -90,8 +91,9 @@ enum ryz_value_type {
       "Instruction set of the CPU kernels")                                                        \
     X(ENGINE, threads, COUNT, ryz_engine_plan, threads, "all", 1, 256, "all",                      \
       "Threads of the forward pass")                                                               \
-    X(ENGINE, scheduler, WORD, ryz_engine_plan, scheduler, "fcfs", 0, 0, "fcfs",                   \
-      "Scheduling policy")                                                                         \
+    X(ENGINE, scheduler, WORD, ryz_engine_plan, scheduler, "fcfs", 0, 0, RYZ_POLICY_NAMES,         \
+      "Order of service: first come, by priority, earliest deadline, shortest job, turns of "      \
+      "tenants, or tiered: priority, then deadline, then turns")                                   \
     X(ENGINE, max_batch, COUNT, ryz_engine_plan, max_batch, "16", 1, 256, "",                      \
       "Requests in one step")                                                                      \
     X(ENGINE, max_batch_tokens, TOKENS, ryz_engine_plan, max_batch_tokens, "512", 1, 65536, "",    \

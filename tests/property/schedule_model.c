@@ -60,7 +60,45 @@ static void draw_limits(struct model *m)
         .queue_requests_max = 2 + below(m, 20),
         .context_tokens_max = 20 + below(m, 100),
         .step_ns_max = chance(m, 50) ? RYZ_TIME_NEVER : 20000 + below(m, 200000),
+        .admit_late = true,
     };
+    if (chance(m, 30)) m->limits.queue_tokens_max = 20 + below(m, 100);
+    if (chance(m, 30)) m->limits.queue_wait_ns_max = 100000 + below(m, 1000000);
+    if (chance(m, 30)) m->limits.starve_ns = 100000 + below(m, 1000000);
+    if (chance(m, 30)) m->limits.admit_late = false;
+}
+
+/* Priority, tenant and deadlines, as the policies look at them. */
+static struct ryz_event draw_arrival(struct model *m, uint32_t id)
+{
+    const struct model_request *r = &m->requests[id];
+    struct ryz_event event = {.kind = RYZ_EV_ARRIVE,
+                              .request_id = id,
+                              .deadline_ns = RYZ_TIME_NEVER,
+                              .prompt_tokens = r->prompt,
+                              .output_tokens_max = r->output_max,
+                              .tenant = (uint16_t)(below(m, 4) * 85),
+                              .priority = (uint8_t)below(m, 3)};
+    if (chance(m, 30)) event.first_deadline_ns = m->now_ns + below(m, 2000000);
+    if (chance(m, 30)) event.deadline_ns = m->now_ns + below(m, 4000000);
+    return event;
+}
+
+/* Where a request stands under the policy, as the documentation says; less goes first. */
+static void order_key(const struct model *m, const struct ryz_event *event, struct model_request *r)
+{
+    int64_t first_ns = event->first_deadline_ns != 0 ? event->first_deadline_ns : RYZ_TIME_NEVER;
+    uint64_t due = (uint64_t)(first_ns < event->deadline_ns ? first_ns : event->deadline_ns);
+    const char *policy = m->config.policy;
+    if (strcmp(policy, "priority") == 0 || strcmp(policy, "tiered") == 0)
+        r->class = event->priority;
+    if (strcmp(policy, "edf") == 0 || strcmp(policy, "tiered") == 0) r->rank = due;
+    if (strcmp(policy, "sjf") == 0) r->rank = (uint64_t)r->prompt + r->output_max;
+}
+
+static bool goes_before(const struct model_request *a, const struct model_request *b)
+{
+    return a->class != b->class ? a->class < b->class : a->rank < b->rank;
 }
 
 static void arrive(struct model *m)
@@ -71,11 +109,9 @@ static void arrive(struct model *m)
     r->output_max = 1 + below(m, 20);
     r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
     if (m->perturbed && id == 2) r->prompt++;
-    struct ryz_effect effect = feed(m, (struct ryz_event){.kind = RYZ_EV_ARRIVE,
-                                                          .request_id = id,
-                                                          .deadline_ns = RYZ_TIME_NEVER,
-                                                          .prompt_tokens = r->prompt,
-                                                          .output_tokens_max = r->output_max});
+    struct ryz_event event = draw_arrival(m, id);
+    order_key(m, &event, r);
+    struct ryz_effect effect = feed(m, event);
     if (effect.kind == RYZ_EFFECT_ADMITTED) {
         CHECK(m, effect.slot < ryz_core_slot_count(m->core));
         for (uint32_t i = 0; i < id; i++)
@@ -86,7 +122,11 @@ static void arrive(struct model *m)
     }
     bool too_long = r->prompt + r->output_max > m->limits.context_tokens_max ||
                     r->prompt + r->output_max > m->limits.kv_blocks * m->limits.kv_block_tokens;
-    CHECK(m, effect.kind == (too_long ? RYZ_EFFECT_REJECTED_TOO_LONG : RYZ_EFFECT_REJECTED_FULL));
+    bool has_deadline = event.first_deadline_ns != 0 || event.deadline_ns != RYZ_TIME_NEVER;
+    bool late = effect.kind == RYZ_EFFECT_REJECTED_LATE;
+    CHECK(m, !late || (has_deadline && !m->limits.admit_late && effect.estimate_ns > 0));
+    CHECK(m, (effect.kind == RYZ_EFFECT_REJECTED_TOO_LONG) == too_long);
+    CHECK(m, too_long || late || effect.kind == RYZ_EFFECT_REJECTED_FULL);
     r->state = MODEL_REJECTED;
     note(m, (uint64_t)id << 8 | effect.kind);
 }
@@ -181,24 +221,24 @@ static void check_item(struct model *m, const struct ryz_plan_item *item, uint32
     *tokens += item->tokens;
 }
 
-/* Without injected failures the oldest request that holds blocks is part of every step. */
+/* Without injected failures the first of those that hold blocks, in the policy's order, is part of
+ * every step; with starve_ns the order is only known while nobody can have starved. */
 static void check_progress(struct model *m, const struct ryz_sched_plan *plan)
 {
-    if (m->fault_permille > 0) return;
+    uint32_t first = UINT32_MAX;
+    if (m->fault_permille > 0 || m->limits.starve_ns > 0) return;
     for (uint32_t id = 0; id < m->arrived; id++) {
         uint32_t count = 0;
         if (m->requests[id].state != MODEL_LIVE) continue;
         (void)ryz_core_blocks(m->core, m->requests[id].slot, &count);
         if (count == 0) continue;
-        bool runs = false;
-        for (uint32_t i = 0; i < plan->item_count; i++)
-            runs =
-                runs || (plan->items[i].request_id == id && plan->items[i].action == RYZ_ACT_RUN);
-        CHECK(m, runs);
-        return;
+        if (first == UINT32_MAX || goes_before(&m->requests[id], &m->requests[first])) first = id;
     }
-    bool nobody_runs_in_a_plan = true;
-    CHECK(m, !nobody_runs_in_a_plan);
+    CHECK(m, first != UINT32_MAX);
+    bool runs = false;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        runs |= plan->items[i].request_id == first && plan->items[i].action == RYZ_ACT_RUN;
+    CHECK(m, runs);
 }
 
 static void check_plan(struct model *m, const struct ryz_sched_plan *plan)
@@ -287,8 +327,11 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     draw_limits(m);
     m->request_count = 3 + below(m, MODEL_REQUESTS_MAX / 2 - 2);
     if (chance(m, 10)) m->request_count = MODEL_REQUESTS_MAX;
+    uint32_t policies = 0;
+    while (ryz_sched_policy_name(policies) != NULL) policies++;
+    const char *policy = ryz_sched_policy_name((uint32_t)(seed % policies));
     m->config = (struct ryz_core_config){
-        .limits = m->limits, .policy = "fcfs", .seed = seed, .log = log_event, .log_context = m};
+        .limits = m->limits, .policy = policy, .seed = seed, .log = log_event, .log_context = m};
     if (ryz_core_open(&m->config, &m->core, &error) != RYZ_OK)
         cr_assert_fail("seed %llu: %s", (unsigned long long)seed, error.text);
     while (m->arrived < m->request_count) {

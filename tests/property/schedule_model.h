@@ -1,9 +1,9 @@
 /*
  * schedule_model.h - a random life for a scheduler core, and an independent book of it.
  *
- * The model draws everything (limits, arrivals, cancels, failed steps, changed limits, injected KV
- * failures) from one seed, drives a core with it and keeps its own account of what every request
- * holds and has computed. Any disagreement ends the test with the seed.
+ * The model draws everything (policy by the seed, limits, arrivals, cancels, failed steps, changed
+ * limits, injected KV failures) from one seed, drives a core with it and keeps its own account of
+ * what every request holds and has computed. Any disagreement ends the test with the seed.
  */
 #ifndef RYZ_TESTS_PROPERTY_SCHEDULE_MODEL_H
 #define RYZ_TESTS_PROPERTY_SCHEDULE_MODEL_H
@@ -22,6 +22,8 @@ enum model_state { MODEL_UNBORN, MODEL_LIVE, MODEL_FINISHED, MODEL_CANCELLED, MO
 struct model_request {
     uint32_t slot, prompt, output, output_max; /* output: what it will really generate */
     uint32_t decoded, computed;
+    uint32_t class; /* of its order under the policy */
+    uint64_t rank;  /* inside the class */
     enum model_state state;
 };
 

@@ -67,23 +67,29 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
         sum.finished += stats.finished;
         sum.cancelled += stats.cancelled;
         sum.rejected += stats.rejected;
+        sum.rejected_late += stats.rejected_late;
+        sum.starved += stats.starved;
         sum.preempted += stats.preempted;
         sum.steps += stats.steps;
         sum.failed_steps += stats.failed_steps;
         sum.kv_alloc_failures += stats.kv_alloc_failures;
         model_close(&model);
     }
-    (void)printf("steps %llu, finished %llu, cancelled %llu, rejected %llu, preempted %llu, failed "
-                 "steps %llu, failed allocations %llu\n",
-                 (unsigned long long)sum.steps, (unsigned long long)sum.finished,
-                 (unsigned long long)sum.cancelled, (unsigned long long)sum.rejected,
-                 (unsigned long long)sum.preempted, (unsigned long long)sum.failed_steps,
-                 (unsigned long long)sum.kv_alloc_failures);
+    (void)printf(
+        "steps %llu, finished %llu, cancelled %llu, rejected %llu (late %llu), preempted %llu, "
+        "starved %llu, failed steps %llu, failed allocations %llu\n",
+        (unsigned long long)sum.steps, (unsigned long long)sum.finished,
+        (unsigned long long)sum.cancelled, (unsigned long long)sum.rejected,
+        (unsigned long long)sum.rejected_late, (unsigned long long)sum.preempted,
+        (unsigned long long)sum.starved, (unsigned long long)sum.failed_steps,
+        (unsigned long long)sum.kv_alloc_failures);
     /* The schedules must have been worth running: each kind of trouble happened, often. */
     cr_assert_gt(sum.finished, 2 * count);
     cr_assert_gt(sum.cancelled, count / 10);
     cr_assert_gt(sum.rejected, count / 10);
     cr_assert_gt(sum.preempted, count / 10);
+    cr_assert_gt(sum.rejected_late, count / 100);
+    cr_assert_gt(sum.starved, count / 10);
     cr_assert_gt(sum.failed_steps, count / 10);
     cr_assert_gt(sum.kv_alloc_failures, count / 10);
     cr_assert_gt(different, compared / 2, "%llu of %llu", (unsigned long long)different,
