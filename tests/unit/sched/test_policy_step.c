@@ -59,9 +59,14 @@ static void add_running(uint32_t prompt, uint32_t decoded, uint32_t computed)
     view.running_count++;
 }
 
+static void step_of(const char *policy)
+{
+    ryz_sched_step(ryz_sched_policy_find(policy), &view, &plan);
+}
+
 static void step(void)
 {
-    ryz_sched_step(ryz_sched_policy_find("fcfs"), &view, &plan);
+    step_of("fcfs");
 }
 
 static void expect_item(uint32_t i, uint32_t view_index, enum ryz_action action, uint32_t tokens)
@@ -366,4 +371,87 @@ Test(fcfs, a_preempted_decode_leaves_its_token_and_its_time_to_others)
     view.limits.step_ns_max = (42 + 33) * RYZ_NS_PER_US;
     step();
     expect_item(2, 1, RYZ_ACT_RUN, 3);
+}
+
+/* ---- classes ---- */
+
+static struct ryz_request_view *add_running_of(uint64_t urgency, uint32_t prompt, uint32_t decoded)
+{
+    add_running(prompt, decoded, prompt + decoded - 1);
+    struct ryz_request_view *request = &requests[view.request_count - 1];
+    request->urgency = urgency;
+    return request;
+}
+
+Test(policy_step, an_urgent_request_takes_the_place_of_the_last_of_the_running)
+{
+    make_empty_view();
+    view.limits.batch_requests_max = 2;
+    add_running_of(1, 8, 4);
+    add_running_of(3, 8, 4);
+    add(10, 0, 0)->urgency = 2;
+    step_of("priority");
+    expect_item(0, 1, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+    expect_item(2, 2, RYZ_ACT_RUN, 10);
+    cr_assert_eq(plan.item_count, 3);
+}
+
+Test(policy_step, nobody_is_displaced_by_an_equal_or_too_often)
+{
+    make_empty_view();
+    view.limits.batch_requests_max = 1;
+    add_running_of(2, 8, 4);
+    add(10, 0, 0)->urgency = 2;
+    step_of("priority");
+    cr_assert_eq(plan.item_count, 1);
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+    requests[1].urgency = 1;
+    requests[0].preemptions = 3;
+    step_of("priority");
+    cr_assert_eq(plan.item_count, 1);
+    requests[0].preemptions = 2;
+    step_of("priority");
+    expect_item(0, 0, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 1, RYZ_ACT_RUN, 10);
+}
+
+Test(policy_step, an_order_without_classes_displaces_nobody)
+{
+    const char *const policies[] = {"fcfs", "edf", "sjf", "vtc"};
+    for (size_t i = 0; i < RYZ_COUNT_OF(policies); i++) {
+        make_empty_view();
+        view.limits.batch_requests_max = 1;
+        add_running_of(2, 8, 4);
+        add(10, 0, 0)->urgency = 0; /* not even the starved */
+        step_of(policies[i]);
+        cr_assert_eq(plan.item_count, 1);
+    }
+}
+
+Test(policy_step, blocks_are_taken_only_if_they_suffice)
+{
+    make_empty_view();
+    view.kv_blocks_free = 8;
+    add_running_of(1, 8, 1); /* 2 blocks */
+    add_running_of(3, 8, 1); /* 2 blocks */
+    view.kv_blocks_free = 0;
+    add(16, 0, 0)->urgency = 2; /* 4 blocks: the last one's two are not enough */
+    step_of("priority");
+    for (uint32_t i = 0; i < plan.item_count; i++)
+        cr_assert_neq(plan.items[i].view_index, 2, "it cannot be started");
+}
+
+Test(policy_step, urgent_prompts_come_before_those_of_the_running)
+{
+    make_empty_view();
+    view.limits.batch_tokens_max = 32;
+    add_running(60, 0, 20); /* 40 to go */
+    requests[0].urgency = 3;
+    add(24, 0, 0)->urgency = 1;
+    add(24, 0, 0)->urgency = 3;
+    step_of("priority");
+    expect_item(0, 1, RYZ_ACT_RUN, 24);
+    expect_item(1, 0, RYZ_ACT_RUN, 8);
+    cr_assert_eq(plan.item_count, 2);
 }
