@@ -207,10 +207,13 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
         .output_tokens_max = request.output_tokens_max,
         .tenant = request.tenant,
         .priority = request.priority,
+        .first_deadline_ns = request.first_deadline_ns,
     };
     struct ryz_effect effect = ryz_core_feed(sim->core, &event);
     if (effect.kind != RYZ_EFFECT_ADMITTED) {
         bool too_long = effect.kind == RYZ_EFFECT_REJECTED_TOO_LONG;
+        if (sim->callbacks.refused != NULL)
+            sim->callbacks.refused(sim->callbacks.context, request.id, sim->now_ns, &effect);
         finish(sim, request.id, too_long ? RYZ_INVALID : RYZ_FULL);
         return;
     }
@@ -221,7 +224,10 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
         .generation = ++sim->arrivals,
         .output_tokens = request.output_tokens,
     };
-    push(sim, add_ns(sim->now_ns, request.timeout_ns), RYZ_SIM_EV_TIMEOUT, effect.slot,
+    /* The live engine cancels at the deadline, too. */
+    int64_t until_ns = add_ns(sim->now_ns, request.timeout_ns);
+    if (request.deadline_ns < until_ns) until_ns = request.deadline_ns;
+    push(sim, until_ns > sim->now_ns ? until_ns : sim->now_ns, RYZ_SIM_EV_TIMEOUT, effect.slot,
          live->generation);
     if (sim->callbacks.admitted != NULL)
         sim->callbacks.admitted(sim->callbacks.context, request.id, sim->now_ns);

@@ -15,9 +15,10 @@
 
 struct ryz_sim_request {
     uint64_t id;
-    int64_t at_ns;       /* arrival, virtual; >= the present time when submitted */
-    int64_t deadline_ns; /* RYZ_TIME_NEVER: none */
-    int64_t timeout_ns;  /* cancelled if unfinished after this; RYZ_TIME_NEVER: none */
+    int64_t at_ns;             /* arrival, virtual; >= the present time when submitted */
+    int64_t first_deadline_ns; /* for the first token, a goal of the scheduler; 0: none */
+    int64_t deadline_ns;       /* cancelled if unfinished at it; RYZ_TIME_NEVER: none */
+    int64_t timeout_ns;        /* cancelled if unfinished after this; RYZ_TIME_NEVER: none */
     uint32_t prompt_tokens;
     uint32_t output_tokens;     /* what the world will generate */
     uint32_t output_tokens_max; /* what the request asked for */
@@ -37,6 +38,8 @@ struct ryz_sim_step {
 struct ryz_sim_callbacks {
     void *context;
     void (*admitted)(void *context, uint64_t id, int64_t now_ns);
+    /* The core did not take it, and the effect says why; `done` follows. */
+    void (*refused)(void *context, uint64_t id, int64_t now_ns, const struct ryz_effect *effect);
     void (*token)(void *context, uint64_t id, int64_t now_ns);
     /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT. */
     void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status);

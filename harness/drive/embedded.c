@@ -74,13 +74,13 @@ static void push(struct embedded *e, const struct item *item)
     wake(e);
 }
 
-static enum ryz_request_status row_status(enum ryz_status status)
+static enum ryz_request_status row_status(const struct ryz_stream_event *event)
 {
-    switch (status) {
+    switch (event->status) {
     case RYZ_OK:
         return RYZ_REQUEST_OK;
     case RYZ_FULL:
-        return RYZ_REQUEST_SHED;
+        return event->late ? RYZ_REQUEST_LATE : RYZ_REQUEST_SHED;
     case RYZ_INVALID:
         return RYZ_REQUEST_ERROR_4XX;
     case RYZ_CANCELLED:
@@ -112,10 +112,12 @@ static void on_event(void *context, const struct ryz_stream_event *event)
         answer->ids[0] = event->token;
     } else {
         answer->kind = RYZ_ANSWER_DONE;
-        answer->status = row_status(event->status);
+        answer->status = row_status(event);
         answer->prompt_tokens = event->prompt_tokens;
         answer->output_tokens = event->output_tokens;
-        answer->reason = event->status == RYZ_OK ? NULL : ryz_status_text(event->status);
+        answer->reason = event->status == RYZ_OK ? NULL
+                         : event->late           ? "a deadline is out of reach"
+                                                 : ryz_status_text(event->status);
     }
     push(seat->target, &item); /* after DONE the seat is the pacer's */
 }
@@ -166,7 +168,8 @@ static enum ryz_status embedded_submit(struct ryz_target *target, const struct r
         .ignore_eos = ask->ignore_eos,
         .priority = ask->priority,
         .tenant = ask->tenant,
-        .deadline_ns = RYZ_TIME_NEVER, /* the pacer's timeouts cancel */
+        .first_deadline_ns = ask->first_deadline_ns,
+        .deadline_ns = ask->deadline_ns != 0 ? ask->deadline_ns : RYZ_TIME_NEVER,
         .arrived_ns = RYZ_TIME_NONE,
         .trace = ask->trace,
         .number = ask->number,

@@ -207,6 +207,12 @@ static void note_lag(struct ryz_flights *flights, int64_t lag_ns)
     if (lag_ns > flights->lag_max_ns) flights->lag_max_ns = lag_ns;
 }
 
+/* Simulated time may be close to its end. */
+static int64_t add_ns(int64_t t_ns, int64_t more_ns)
+{
+    return t_ns < RYZ_TIME_NEVER - more_ns ? t_ns + more_ns : RYZ_TIME_NEVER;
+}
+
 static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
                      const struct ryz_arrival *arrival)
 {
@@ -223,6 +229,9 @@ static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
     }
     row->priority = (int16_t)plan->priority;
     row->t_sched = arrival->intended_ns;
+    if (plan->first_deadline_ns > 0)
+        row->first_deadline_ns = add_ns(row->t_sched, plan->first_deadline_ns);
+    if (plan->deadline_ns > 0) row->deadline_ns = add_ns(row->t_sched, plan->deadline_ns);
     row->in_tok = arrival->prompt_tokens;
     row->want_tok = arrival->output_tokens;
     ryz_trace_id_make(flights->options.seed, row->id, row->trace_id);
@@ -384,14 +393,18 @@ struct ryz_flight *ryz_flights_launch(struct ryz_flights *flights, int64_t now_n
     flight->ids_known = true;
     flight->gives_up_at = 0;
     flight->row.t_send = now_ns;
-    flight->timeout_ns = plan->timeout_ns > 0 && plan->timeout_ns < RYZ_TIME_NEVER - now_ns
-                             ? now_ns + plan->timeout_ns
-                             : RYZ_TIME_NEVER;
+    flight->timeout_ns = plan->timeout_ns > 0 ? add_ns(now_ns, plan->timeout_ns) : RYZ_TIME_NEVER;
     note_lag(flights, now_ns - arrival.intended_ns);
     draw_disconnect(flights, flight, now_ns);
     link_flight(flights, flight);
     flights->progress.sent++;
     return flight;
+}
+
+/* A row's time on the target's clock; an absent one is 0. */
+static int64_t absolute(const struct ryz_flights *flights, int64_t t_ns)
+{
+    return t_ns == RYZ_TIME_NONE ? 0 : add_ns(t_ns, flights->options.t0_ns);
 }
 
 struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, struct ryz_flight *flight)
@@ -405,7 +418,10 @@ struct ryz_ask ryz_flights_ask(const struct ryz_flights *flights, struct ryz_fli
                           .ignore_eos = flights->traffic[row->phase].ignore_eos,
                           .priority = (uint8_t)row->priority,
                           .tenant = row->tenant,
-                          .intended_ns = flights->options.t0_ns + row->t_sched};
+                          .tenant_name = flights->traffic[row->phase].tenant,
+                          .intended_ns = flights->options.t0_ns + row->t_sched,
+                          .first_deadline_ns = absolute(flights, row->first_deadline_ns),
+                          .deadline_ns = absolute(flights, row->deadline_ns)};
     memcpy(ask.trace.trace_id, row->trace_id, sizeof ask.trace.trace_id);
     ask.trace.span_id = ryz_span_id_make(flights->options.seed ^ CLIENT_SPANS, row->id);
     ask.trace.sampled = true;

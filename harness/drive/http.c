@@ -34,7 +34,8 @@
 #define CONNECT_TIMEOUT_NS (5 * RYZ_NS_PER_S)
 #define RECEIVE_BYTES      65536u
 #define EVENTS_MAX         64
-#define WHOLE_BODY_MAX     (1u << 20) /* of an answer that is no stream */
+#define LATE_CODE          "deadline_unreachable" /* how our server says so */
+#define WHOLE_BODY_MAX     (1u << 20)             /* of an answer that is no stream */
 
 struct http;
 struct exchange;
@@ -62,6 +63,7 @@ struct exchange {
     bool accepted;  /* ACCEPTED was queued */
     bool finished;  /* a finish_reason or [DONE] was seen */
     bool failed;    /* the answer says that it failed */
+    bool timed_out; /* because a deadline passed */
     bool malformed; /* the answer is no completion */
     bool tried_again;
     uint32_t prompt_tokens, output_tokens; /* the server's own figures */
@@ -275,6 +277,7 @@ static bool take_piece(struct exchange *exchange, const char *json, size_t lengt
         return false;
     }
     exchange->failed |= piece->failed;
+    exchange->timed_out |= piece->timed_out;
     exchange->finished |= piece->finished;
     if (piece->prompt_tokens > 0) exchange->prompt_tokens = piece->prompt_tokens;
     if (piece->output_tokens > 0) exchange->output_tokens = piece->output_tokens;
@@ -340,7 +343,10 @@ static enum ryz_request_status judge(const struct exchange *exchange, const char
     uint32_t code = exchange->parser.status;
     if (code != 200) {
         *reason = describe_refusal(exchange);
+        bool late = ryz_openai_error_is(exchange->whole, exchange->whole_bytes, LATE_CODE);
+        if (code == 429 && late) return RYZ_REQUEST_LATE;
         if (code == 429 || code == 503) return RYZ_REQUEST_SHED;
+        if (code == 504) return RYZ_REQUEST_TIMEOUT;
         return code >= 500 ? RYZ_REQUEST_ERROR_5XX : RYZ_REQUEST_ERROR_4XX;
     }
     if (exchange->malformed) {
@@ -348,7 +354,8 @@ static enum ryz_request_status judge(const struct exchange *exchange, const char
         return RYZ_REQUEST_ERROR_5XX;
     }
     if (exchange->failed) {
-        *reason = "the answer ends with an error";
+        *reason = exchange->timed_out ? "its deadline passed" : "the answer ends with an error";
+        if (exchange->timed_out) return RYZ_REQUEST_TIMEOUT;
         return RYZ_REQUEST_ERROR_5XX;
     }
     *reason = "the stream ended without saying so";
@@ -533,7 +540,7 @@ static void wait_for_sockets(struct http *http, int64_t until_ns)
 static char *make_request(const struct http *http, const struct ryz_ask *ask, size_t *bytes)
 {
     size_t body_bytes = 0;
-    char *body = ryz_openai_request(&http->style, ask, &body_bytes);
+    char *body = ryz_openai_request(&http->style, ask, ryz_clock_now_ns(http->clock), &body_bytes);
     if (body == NULL) return NULL;
     char trace[56], *request = malloc(body_bytes + 1024);
     ryz_traceparent_format(&ask->trace, trace);

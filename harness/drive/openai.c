@@ -10,6 +10,7 @@
 #include "engine/base/rng.h"
 #include "engine/base/size.h"
 #include "engine/model/tokenizer.h"
+#include "engine/runtime/engine.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -67,20 +68,47 @@ static void put_u64(struct ryz_json *json, const char *key, uint64_t value)
     ryz_json_u64(json, value);
 }
 
-static void write_request(struct ryz_json *json, const struct ryz_openai_style *style,
-                          const struct ryz_ask *ask, const char *text, size_t text_length)
+/* Milliseconds that are left; what is over already is still a deadline, and so above 0. */
+static void put_deadline(struct ryz_json *json, const char *key, int64_t deadline_ns,
+                         int64_t now_ns)
 {
-    ryz_json_object_begin(json);
-    ryz_json_key(json, "model");
-    ryz_json_string(json, style->model);
+    if (deadline_ns == 0) return;
+    int64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 1;
+    ryz_json_key(json, key);
+    ryz_json_f64(json, (double)left_ns / 1e6);
+}
+
+/* What the scheduler decides by. Strict servers refuse members they do not know, and others refuse
+ * priorities without a scheduler for them: these are sent where they say something. */
+static void write_wishes(struct ryz_json *json, const struct ryz_ask *ask, int64_t now_ns)
+{
+    if (ask->priority != RYZ_PRIORITY_NORMAL) put_u64(json, "priority", ask->priority);
+    const char *tenant = ask->tenant_name;
+    if (tenant != NULL && tenant[0] != '\0' && strcmp(tenant, "default") != 0) {
+        ryz_json_key(json, "tenant");
+        ryz_json_string(json, tenant);
+    }
+    put_deadline(json, "ttft_deadline_ms", ask->first_deadline_ns, now_ns);
+    put_deadline(json, "deadline_ms", ask->deadline_ns, now_ns);
+}
+
+/* `text`: the prompt where it is not sent as ids, else NULL. */
+static void write_prompt(struct ryz_json *json, const struct ryz_ask *ask, const char *text,
+                         size_t text_length)
+{
     ryz_json_key(json, "prompt");
     if (text != NULL) {
         ryz_json_string_n(json, text, text_length);
-    } else {
-        ryz_json_array_begin(json);
-        for (uint32_t i = 0; i < ask->prompt_tokens; i++) ryz_json_u64(json, ask->tokens[i]);
-        ryz_json_array_end(json);
+        return;
     }
+    ryz_json_array_begin(json);
+    for (uint32_t i = 0; i < ask->prompt_tokens; i++) ryz_json_u64(json, ask->tokens[i]);
+    ryz_json_array_end(json);
+}
+
+static void write_rest(struct ryz_json *json, const struct ryz_openai_style *style,
+                       const struct ryz_ask *ask, int64_t now_ns)
+{
     put_u64(json, "max_tokens", ask->output_tokens);
     put_u64(json, "temperature", 0);
     put_bool(json, "stream", true);
@@ -88,18 +116,13 @@ static void write_request(struct ryz_json *json, const struct ryz_openai_style *
     ryz_json_object_begin(json);
     put_bool(json, "include_usage", true);
     ryz_json_object_end(json);
-    /* Strict servers refuse members they do not know; these are sent where they change something.
-     */
     if (ask->ignore_eos) put_bool(json, "ignore_eos", true);
-    if (!style->text_prompts) {
-        put_bool(json, "return_token_ids", true);
-        put_u64(json, "priority", ask->priority);
-    }
-    ryz_json_object_end(json);
+    if (!style->text_prompts) put_bool(json, "return_token_ids", true);
+    write_wishes(json, ask, now_ns);
 }
 
 char *ryz_openai_request(const struct ryz_openai_style *style, const struct ryz_ask *ask,
-                         size_t *length)
+                         int64_t now_ns, size_t *length)
 {
     char *text = NULL, *body = NULL;
     size_t text_length = 0, prompt_bytes = 0, capacity = 0;
@@ -115,7 +138,12 @@ char *ryz_openai_request(const struct ryz_openai_style *style, const struct ryz_
     if (body != NULL) {
         struct ryz_json json;
         ryz_json_init(&json, body, capacity);
-        write_request(&json, style, ask, text, text_length);
+        ryz_json_object_begin(&json);
+        ryz_json_key(&json, "model");
+        ryz_json_string(&json, style->model);
+        write_prompt(&json, ask, text, text_length);
+        write_rest(&json, style, ask, now_ns);
+        ryz_json_object_end(&json);
         *length = json.length;
         if (json.overflow) {
             free(body);
@@ -167,6 +195,21 @@ static uint32_t read_count(const json_t *usage, const char *key)
     return value > 0 && value <= UINT32_MAX ? (uint32_t)value : 0;
 }
 
+static bool has_code(const json_t *error, const char *code)
+{
+    const char *text = json_string_value(json_object_get(error, "code"));
+    return text != NULL && strcmp(text, code) == 0;
+}
+
+bool ryz_openai_error_is(const char *body, size_t length, const char *code)
+{
+    json_error_t why;
+    json_t *root = json_loadb(body, length, 0, &why);
+    bool found = has_code(json_object_get(root, "error"), code);
+    json_decref(root);
+    return found;
+}
+
 enum ryz_status ryz_openai_piece_read(const char *text, size_t length,
                                       struct ryz_openai_piece *piece)
 {
@@ -182,6 +225,7 @@ enum ryz_status ryz_openai_piece_read(const char *text, size_t length,
                 (choices != NULL || error != NULL || usage != NULL);
     if (good && json_array_size(choices) > 0) good = read_choice(json_array_get(choices, 0), piece);
     if (error != NULL && !json_is_null(error)) piece->failed = true;
+    piece->timed_out = has_code(error, "timeout");
     piece->prompt_tokens = read_count(usage, "prompt_tokens");
     piece->output_tokens = read_count(usage, "completion_tokens");
     json_decref(root);

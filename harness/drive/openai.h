@@ -15,15 +15,17 @@ struct ryz_openai_style {
     const struct ryz_tokenizer *tokenizer; /* for text; NULL: common words */
 };
 
-/* A request's JSON, NUL-terminated, from malloc; NULL when out of memory. */
+/* A request's JSON, NUL-terminated, from malloc; NULL when out of memory. Deadlines are written
+ * relative to now_ns, which is when it is sent. */
 char *ryz_openai_request(const struct ryz_openai_style *style, const struct ryz_ask *ask,
-                         size_t *length);
+                         int64_t now_ns, size_t *length);
 
 #define RYZ_OPENAI_IDS_MAX 1024u /* of one piece; more are an error */
 
 /* What one piece of an answer (an event of the stream, or a whole answer) says. */
 struct ryz_openai_piece {
     bool failed;    /* an error object, or a finish_reason that means failure */
+    bool timed_out; /* the error is that a deadline passed */
     bool finished;  /* a finish_reason was given */
     bool has_text;  /* text that is not empty */
     bool ids_known; /* token_ids were given, perhaps none */
@@ -38,6 +40,8 @@ RYZ_MUST_USE enum ryz_status ryz_openai_piece_read(const char *json, size_t leng
 /* The message of an error answer, or the beginning of whatever it says, printable and on one line;
  * "" for an empty body. */
 void ryz_openai_error_text(const char *body, size_t length, char *text, size_t capacity);
+/* Does an error answer carry this code? */
+bool ryz_openai_error_is(const char *body, size_t length, const char *code);
 /* The first model's id of GET /v1/models; false if there is none that fits. */
 bool ryz_openai_first_model(const char *json, size_t length, char *name, size_t capacity);
 

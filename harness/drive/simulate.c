@@ -22,6 +22,7 @@ struct world {
     size_t by_id_capacity;
     void (*on_step)(void *context, const struct ryz_sim_step *step);
     void *step_context;
+    bool refused_late;      /* by the core, just now: the `done` that follows is its */
     enum ryz_status status; /* first failure inside a callback */
     struct ryz_error *error;
 };
@@ -67,7 +68,8 @@ static void submit(struct world *world, struct ryz_flight *flight, int64_t now_n
     struct ryz_sim_request request = {
         .id = row->id,
         .at_ns = now_ns,
-        .deadline_ns = RYZ_TIME_NEVER,
+        .first_deadline_ns = row->first_deadline_ns == RYZ_TIME_NONE ? 0 : row->first_deadline_ns,
+        .deadline_ns = row->deadline_ns == RYZ_TIME_NONE ? RYZ_TIME_NEVER : row->deadline_ns,
         .timeout_ns =
             flight->timeout_ns == RYZ_TIME_NEVER ? RYZ_TIME_NEVER : flight->timeout_ns - now_ns,
         .prompt_tokens = row->in_tok,
@@ -98,6 +100,13 @@ static void on_admitted(void *context, uint64_t id, int64_t now_ns)
     ryz_flights_accepted(&world->flights, find(world, id), now_ns);
 }
 
+static void on_refused(void *context, uint64_t id, int64_t now_ns, const struct ryz_effect *effect)
+{
+    struct world *world = context;
+    (void)id, (void)now_ns;
+    world->refused_late = effect->kind == RYZ_EFFECT_REJECTED_LATE;
+}
+
 static void on_token(void *context, uint64_t id, int64_t now_ns)
 {
     struct world *world = context;
@@ -126,8 +135,12 @@ static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status 
     struct world *world = context;
     struct ryz_flight *flight = find(world, id);
     world->by_id[id - 1] = NULL;
-    ryz_flights_done(&world->flights, flight, now_ns, row_status(status),
-                     status == RYZ_OK ? NULL : ryz_status_text(status));
+    bool late = world->refused_late;
+    world->refused_late = false;
+    ryz_flights_done(&world->flights, flight, now_ns, late ? RYZ_REQUEST_LATE : row_status(status),
+                     late               ? "a deadline is out of reach"
+                     : status == RYZ_OK ? NULL
+                                        : ryz_status_text(status));
     /* A refused client of a closed loop comes back a little later, perhaps earlier than the arrival
      * that the simulator was told to run to: so that arrival is handed in now. */
     bool refused = status != RYZ_OK && now_ns < INT64_MAX / 2;
@@ -151,6 +164,7 @@ enum ryz_status ryz_pacer_simulate(const struct ryz_drive_options *options,
         .on_step = step, .step_context = step_context, .status = RYZ_OK, .error = error};
     const struct ryz_sim_callbacks callbacks = {.context = &world,
                                                 .admitted = on_admitted,
+                                                .refused = on_refused,
                                                 .token = on_token,
                                                 .done = on_done,
                                                 .step = on_step};

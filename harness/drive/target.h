@@ -28,7 +28,10 @@ struct ryz_ask {
     bool ignore_eos;        /* generate exactly output_tokens */
     uint8_t priority;
     uint16_t tenant;
+    const char *tenant_name;        /* for servers; NULL: "default" */
     int64_t intended_ns;            /* scheduled arrival, absolute */
+    int64_t first_deadline_ns;      /* for the first token, absolute; 0: none */
+    int64_t deadline_ns;            /* for the end, likewise */
     struct ryz_trace_context trace; /* the client's span is the parent of the server's */
 };
 

@@ -21,11 +21,12 @@
     X(OK, 0, "ok", "answered in full")                                                             \
     X(ERROR_4XX, 1, "error_4xx", "refused as a bad request")                                       \
     X(ERROR_5XX, 2, "error_5xx", "the server failed")                                              \
-    X(TIMEOUT, 3, "timeout", "no full answer within the scenario's timeout")                       \
+    X(TIMEOUT, 3, "timeout", "no full answer within the scenario's timeout or the deadline")       \
     X(SHED, 4, "shed", "refused because of load (429, 503)")                                       \
     X(CANCELLED, 5, "cancelled", "given up by the client on purpose (an injected disconnect)")     \
     X(LOST, 6, "lost", "neither an answer nor a typed error came back")                            \
-    X(DROPPED_BY_HARNESS, 7, "dropped_by_harness", "never sent; the generator could not keep up")
+    X(DROPPED_BY_HARNESS, 7, "dropped_by_harness", "never sent; the generator could not keep up")  \
+    X(LATE, 8, "late", "refused because a deadline was believed to be out of reach (429)")
 
 enum ryz_request_status {
 #define X(name, value, text, help) RYZ_REQUEST_##name = (value),
@@ -81,6 +82,8 @@ enum ryz_run_event_kind {
     X(I64, t_first, 0, "ns", "first token at the client")                                          \
     X(I64, t_last, 0, "ns", "last token at the client")                                            \
     X(I64, t_done, 0, "ns", "end of the answer, or of the attempt")                                \
+    X(I64, first_deadline_ns, 0, "ns", "when the first token was due; absent: no such deadline")   \
+    X(I64, deadline_ns, 0, "ns", "when the whole answer was due; absent: no such deadline")        \
     X(U32, in_tok, 0, "1", "prompt tokens")                                                        \
     X(U32, out_tok, 0, "1", "output tokens received")                                              \
     X(U32, want_tok, 0, "1", "output tokens asked for")                                            \
@@ -402,6 +405,7 @@ static inline struct ryz_request_row ryz_request_row_blank(uint64_t id)
     struct ryz_request_row row = {.id = id, .worker = -1};
     row.t_sched = row.t_send = row.t_accept = INT64_MIN;
     row.t_first = row.t_last = row.t_done = INT64_MIN;
+    row.first_deadline_ns = row.deadline_ns = INT64_MIN;
     return row;
 }
 

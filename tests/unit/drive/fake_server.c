@@ -67,7 +67,7 @@ static void answer_stream(const struct client *client, uint32_t tokens)
                         : "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                           "Connection: close\r\n\r\n");
     bool breaks = manners == FAKE_RESETS || manners == FAKE_CUTS || manners == FAKE_NO_END ||
-                  manners == FAKE_ERROR_EVENT;
+                  manners == FAKE_ERROR_EVENT || manners == FAKE_TIMEOUT_EVENT;
     for (uint32_t i = 0; i < (breaks ? 2 : tokens); i++) say_token(client, chunked, i);
     if (manners == FAKE_RESETS) {
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -78,6 +78,8 @@ static void answer_stream(const struct client *client, uint32_t tokens)
     if (manners == FAKE_BAD_JSON) say_event(client, chunked, "{\"choices\":[");
     if (manners == FAKE_ERROR_EVENT)
         say_event(client, chunked, "{\"error\":{\"message\":\"broken\",\"code\":500}}");
+    if (manners == FAKE_TIMEOUT_EVENT)
+        say_event(client, chunked, "{\"error\":{\"message\":\"over\",\"code\":\"timeout\"}}");
     if (!breaks) {
         char usage[160];
         say_event(client, chunked, "{\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}]}");
@@ -120,6 +122,14 @@ static bool answer(const struct client *client, uint32_t tokens)
         return true;
     case FAKE_429:
         answer_plain(client, "429 Too Many Requests", "{\"error\":{\"message\":\"later\"}}");
+        return true;
+    case FAKE_429_LATE:
+        answer_plain(client, "429 Too Many Requests",
+                     "{\"error\":{\"message\":\"late\",\"code\":\"deadline_unreachable\"}}");
+        return true;
+    case FAKE_504:
+        answer_plain(client, "504 Gateway Timeout",
+                     "{\"error\":{\"message\":\"over\",\"code\":\"timeout\"}}");
         return true;
     case FAKE_500:
         answer_plain(client, "500 Internal Server Error", "oops");

@@ -28,6 +28,9 @@ enum fake_manners {
     FAKE_SILENT,       /* never answers */
     FAKE_400,
     FAKE_429,
+    FAKE_429_LATE,      /* a deadline is out of reach */
+    FAKE_504,           /* a deadline has passed */
+    FAKE_TIMEOUT_EVENT, /* it passes after two tokens */
     FAKE_500,
     FAKE_503
 };

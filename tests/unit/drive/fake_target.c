@@ -39,6 +39,7 @@ static enum ryz_status fake_submit(struct ryz_target *target, const struct ryz_a
     struct fake_target *fake = as_fake(target);
     wait_out_the_stall(fake);
     fake->submitted++;
+    fake->last = *ask;
     if (fake->refuse_with != RYZ_OK) return ryz_fail(error, fake->refuse_with, "refused");
     *handle = ask->flight;
     if (++fake->inside > fake->most_inside) fake->most_inside = fake->inside;

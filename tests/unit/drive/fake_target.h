@@ -22,6 +22,7 @@ struct fake_target {
     bool silent;                 /* takes requests and never answers */
     bool holds_ghosts;           /* does not even answer a cancel */
     bool knows_ids;
+    struct ryz_ask last; /* as submitted; what it points to may be gone */
     uint32_t inside, most_inside, cancels, submitted;
     struct ryz_answer *answers; /* (answer_count) to come */
     size_t answer_count, answer_capacity;

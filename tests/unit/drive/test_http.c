@@ -186,10 +186,17 @@ Test(http, every_failure_has_its_status)
         enum ryz_request_status status;
         uint32_t tokens;
     } cases[] = {
-        {FAKE_400, RYZ_REQUEST_ERROR_4XX, 0},     {FAKE_429, RYZ_REQUEST_SHED, 0},
-        {FAKE_500, RYZ_REQUEST_ERROR_5XX, 0},     {FAKE_503, RYZ_REQUEST_SHED, 0},
-        {FAKE_CUTS, RYZ_REQUEST_LOST, 2},         {FAKE_NO_END, RYZ_REQUEST_LOST, 2},
-        {FAKE_GARBAGE, RYZ_REQUEST_ERROR_5XX, 0}, {FAKE_ERROR_EVENT, RYZ_REQUEST_ERROR_5XX, 2},
+        {FAKE_400, RYZ_REQUEST_ERROR_4XX, 0},
+        {FAKE_429, RYZ_REQUEST_SHED, 0},
+        {FAKE_500, RYZ_REQUEST_ERROR_5XX, 0},
+        {FAKE_503, RYZ_REQUEST_SHED, 0},
+        {FAKE_CUTS, RYZ_REQUEST_LOST, 2},
+        {FAKE_NO_END, RYZ_REQUEST_LOST, 2},
+        {FAKE_GARBAGE, RYZ_REQUEST_ERROR_5XX, 0},
+        {FAKE_ERROR_EVENT, RYZ_REQUEST_ERROR_5XX, 2},
+        {FAKE_429_LATE, RYZ_REQUEST_LATE, 0},
+        {FAKE_504, RYZ_REQUEST_TIMEOUT, 0},
+        {FAKE_TIMEOUT_EVENT, RYZ_REQUEST_TIMEOUT, 2},
     };
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         run(cases[c].manners, 3, 2);

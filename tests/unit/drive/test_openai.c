@@ -5,15 +5,19 @@
  */
 #include "harness/drive/openai.h"
 
+#include "engine/runtime/engine.h"
+
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define NOW_NS INT64_C(5000000000)
+
 static json_t *make(const struct ryz_openai_style *style, const struct ryz_ask *ask)
 {
     size_t length = 0;
-    char *text = ryz_openai_request(style, ask, &length);
+    char *text = ryz_openai_request(style, ask, NOW_NS, &length);
     cr_assert_not_null(text);
     cr_assert_eq(strlen(text), length);
     json_error_t why;
@@ -50,7 +54,11 @@ Test(openai, a_request_with_text_has_words_and_nothing_a_foreign_server_refuses)
 {
     const uint32_t tokens[] = {5, 6, 7, 8};
     const struct ryz_openai_style style = {.model = "m", .text_prompts = true};
-    const struct ryz_ask ask = {.tokens = tokens, .prompt_tokens = 4, .output_tokens = 1};
+    const struct ryz_ask ask = {.tokens = tokens,
+                                .prompt_tokens = 4,
+                                .output_tokens = 1,
+                                .priority = RYZ_PRIORITY_NORMAL,
+                                .tenant_name = "default"};
     json_t *root = make(&style, &ask);
     const char *prompt = json_string_value(json_object_get(root, "prompt"));
     cr_assert_not_null(prompt);
@@ -60,7 +68,52 @@ Test(openai, a_request_with_text_has_words_and_nothing_a_foreign_server_refuses)
     cr_assert_null(json_object_get(root, "return_token_ids"));
     cr_assert_null(json_object_get(root, "priority"));
     cr_assert_null(json_object_get(root, "ignore_eos"));
+    cr_assert_null(json_object_get(root, "tenant"));
+    cr_assert_null(json_object_get(root, "ttft_deadline_ms"));
+    cr_assert_null(json_object_get(root, "deadline_ms"));
     json_decref(root);
+}
+
+Test(openai, tenant_priority_and_what_is_left_of_deadlines_are_told)
+{
+    const uint32_t tokens[] = {5};
+    const struct ryz_openai_style style = {.model = "m", .text_prompts = true};
+    struct ryz_ask ask = {.tokens = tokens,
+                          .prompt_tokens = 1,
+                          .output_tokens = 1,
+                          .priority = 0,
+                          .tenant_name = "batch",
+                          .first_deadline_ns = NOW_NS + 250500000,
+                          .deadline_ns = NOW_NS + INT64_C(9000000000)};
+    json_t *root = make(&style, &ask);
+    cr_assert(json_is_integer(json_object_get(root, "priority")));
+    cr_assert_eq(json_integer_value(json_object_get(root, "priority")), 0);
+    cr_assert_str_eq(json_string_value(json_object_get(root, "tenant")), "batch");
+    cr_assert_eq(json_number_value(json_object_get(root, "ttft_deadline_ms")), 250.5);
+    cr_assert_eq(json_number_value(json_object_get(root, "deadline_ms")), 9000.0);
+    json_decref(root);
+    ask.first_deadline_ns = NOW_NS - 1;
+    root = make(&style, &ask);
+    double left = json_number_value(json_object_get(root, "ttft_deadline_ms"));
+    cr_assert(left > 0.0 && left < 0.001, "over, which is not the same as none");
+    json_decref(root);
+}
+
+Test(openai, an_error_says_why_by_its_code)
+{
+    static const char late[] = "{\"error\":{\"message\":\"m\",\"code\":\"deadline_unreachable\"}}";
+    static const char *const others[] = {"",
+                                         "{}",
+                                         "[]",
+                                         "{\"error\":\"deadline_unreachable\"}",
+                                         "{\"error\":{\"code\":429}}",
+                                         "not json",
+                                         "{\"error\":{\"code\":\"queue_full\"}}"};
+    cr_assert(ryz_openai_error_is(late, strlen(late), "deadline_unreachable"));
+    cr_assert_not(ryz_openai_error_is(late, strlen(late) - 1, "deadline_unreachable"), "cut off");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_assert_not(ryz_openai_error_is(others[i], strlen(others[i]), "deadline_unreachable"));
+    cr_assert_not(ryz_openai_error_is(NULL, 0, "deadline_unreachable"));
 }
 
 static enum ryz_status read_piece(const char *json, struct ryz_openai_piece *piece)

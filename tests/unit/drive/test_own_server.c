@@ -20,7 +20,7 @@
 
 static struct fake_target inside, outside;
 
-static struct ryz_engine *open_engine(void)
+static struct ryz_engine *open_observed(struct ryz_engine_observer observer)
 {
     const char *path = getenv("RYZ_TEST_MODEL");
     if (path == NULL || path[0] == '\0') path = RYZ_SOURCE_DIR "/models/ryz-tiny.gguf";
@@ -39,11 +39,17 @@ static struct ryz_engine *open_engine(void)
                    .admit_late = true},
         .kv_bytes = UINT64_C(8) << 20,
         .clock = ryz_real_clock_monotonic(),
+        .observer = observer,
     };
     struct ryz_engine *engine = NULL;
     struct ryz_error error = {.text = ""};
     cr_assert_eq(ryz_engine_open(&options, &engine, &error), RYZ_OK, "%s", error.text);
     return engine;
+}
+
+static struct ryz_engine *open_engine(void)
+{
+    return open_observed((struct ryz_engine_observer){.context = NULL});
 }
 
 static struct ryz_server *open_server(struct ryz_engine *engine)
@@ -75,10 +81,9 @@ static struct ryz_target *open_http(const struct ryz_server *server)
     return target;
 }
 
-static void drive(struct ryz_target *target, struct fake_target *sink, struct ryz_faults *faults,
-                  uint32_t output)
+static struct ryz_traffic_plan plan_of(uint32_t output)
 {
-    const struct ryz_traffic_plan plan = {
+    return (struct ryz_traffic_plan){
         .name = "own",
         .arrival = RYZ_ARRIVAL_POISSON,
         .rate_per_s = 200.0,
@@ -88,11 +93,17 @@ static void drive(struct ryz_target *target, struct fake_target *sink, struct ry
         .ignore_eos = true,
         .timeout_ns = 60 * RYZ_NS_PER_S,
         .priority = 1,
+        .tenant = "default",
     };
+}
+
+static void drive_plan(struct ryz_target *target, struct fake_target *sink,
+                       const struct ryz_traffic_plan *plan, struct ryz_faults *faults)
+{
     const struct ryz_clock *clock = ryz_real_clock_monotonic();
     const struct ryz_prompts prompts = {.seed = 9, .bos = RYZ_PROMPT_NO_BOS, .ordinary_count = 256};
     const struct ryz_schedule_options schedule_options = {
-        .traffic = &plan, .traffic_count = 1, .seed = 4, .context_tokens = 512};
+        .traffic = plan, .traffic_count = 1, .seed = 4, .context_tokens = 512};
     struct ryz_schedule schedule;
     struct ryz_drive_summary summary;
     fake_open(sink);
@@ -108,6 +119,13 @@ static void drive(struct ryz_target *target, struct fake_target *sink, struct ry
     cr_assert_eq(sink->row_count, COUNT);
     ryz_schedule_close(&schedule);
     ryz_target_close(target);
+}
+
+static void drive(struct ryz_target *target, struct fake_target *sink, struct ryz_faults *faults,
+                  uint32_t output)
+{
+    const struct ryz_traffic_plan plan = plan_of(output);
+    drive_plan(target, sink, &plan, faults);
 }
 
 static const struct ryz_request_row *row_of(const struct fake_target *sink, uint64_t id)
@@ -165,4 +183,74 @@ Test(own_server, notices_clients_that_leave)
     ryz_server_close(server, 0);
     ryz_engine_close(engine);
     ryz_faults_close(faults);
+}
+
+/* The scheduler's log of the requests that arrive. */
+struct arrivals {
+    struct ryz_event events[COUNT];
+    uint32_t count;
+};
+
+static void keep_arrival(void *context, const struct ryz_event *event)
+{
+    struct arrivals *arrivals = context;
+    if (event->kind != RYZ_EV_ARRIVE) return;
+    cr_assert_lt(arrivals->count, COUNT);
+    arrivals->events[arrivals->count++] = *event;
+}
+
+/* What the scheduler of an engine hears of the traffic, in process or over HTTP. */
+static void hear(bool over_http, const struct ryz_traffic_plan *plan, struct arrivals *arrivals)
+{
+    const struct ryz_engine_observer observer = {.context = arrivals, .event = keep_arrival};
+    struct ryz_engine *engine = open_observed(observer);
+    struct ryz_server *server = open_server(engine);
+    struct ryz_target *target = NULL;
+    if (over_http)
+        target = open_http(server);
+    else
+        cr_assert_eq(ryz_embedded_open(engine, ryz_real_clock_monotonic(), &target, NULL), RYZ_OK);
+    drive_plan(target, &outside, plan, NULL);
+    ryz_server_close(server, 0);
+    ryz_engine_close(engine);
+    cr_assert_eq(arrivals->count, COUNT);
+}
+
+Test(own_server, the_scheduler_hears_the_same_through_both_doors)
+{
+    static struct arrivals heard[2];
+    struct ryz_traffic_plan plan = plan_of(3);
+    plan.priority = 2;
+    plan.first_deadline_ns = 30 * RYZ_NS_PER_S;
+    plan.deadline_ns = 50 * RYZ_NS_PER_S;
+    (void)strcpy(plan.tenant, "batch");
+    for (int http = 0; http < 2; http++) {
+        int64_t begin_ns = ryz_clock_now_ns(ryz_real_clock_monotonic());
+        hear(http != 0, &plan, &heard[http]);
+        int64_t end_ns = ryz_clock_now_ns(ryz_real_clock_monotonic());
+        for (uint32_t i = 0; i < COUNT; i++) {
+            const struct ryz_event *event = &heard[http].events[i];
+            int64_t sched_ns = event->first_deadline_ns - plan.first_deadline_ns;
+            cr_assert_eq(event->priority, 2);
+            cr_assert(sched_ns >= begin_ns && sched_ns <= end_ns);
+            /* Over HTTP both are rounded to the digits of a double. */
+            int64_t apart_ns = event->deadline_ns - event->first_deadline_ns;
+            cr_assert(llabs(apart_ns - 20 * RYZ_NS_PER_S) <= 2);
+            cr_assert_eq(event->tenant, http != 0 ? 1 : 0, "the server's number, the traffic's");
+        }
+    }
+}
+
+Test(own_server, a_deadline_ends_requests_alike_through_both_doors)
+{
+    struct ryz_traffic_plan plan = plan_of(300);
+    plan.deadline_ns = RYZ_NS_PER_MS;
+    struct arrivals heard;
+    for (int http = 0; http < 2; http++) {
+        heard.count = 0;
+        hear(http != 0, &plan, &heard);
+        for (uint32_t i = 0; i < COUNT; i++)
+            cr_assert_eq(outside.rows[i].status, RYZ_REQUEST_TIMEOUT, "%d",
+                         (int)outside.rows[i].status);
+    }
 }

@@ -320,6 +320,37 @@ Test(pacer, stopping_gives_up_what_is_in_flight)
     fake_close(&fake);
 }
 
+Test(pacer, deadlines_count_from_the_schedule_and_are_told_in_absolute_times)
+{
+    struct ryz_traffic_plan plan = traffic_plan(RYZ_ARRIVAL_CONSTANT);
+    plan.rate_per_s = 10.0;
+    plan.requests = 5;
+    plan.priority = 2;
+    plan.first_deadline_ns = 30 * MS;
+    (void)strcpy(plan.tenant, "batch");
+    for (int with_end = 0; with_end < 2; with_end++) {
+        plan.deadline_ns = with_end != 0 ? 90 * MS : 0;
+        fake_open(&fake);
+        fake.now_ns = RYZ_NS_PER_S;
+        fake.stall_begin_ns = RYZ_NS_PER_S + 50 * MS; /* sends late; deadlines do not move */
+        fake.stall_end_ns = RYZ_NS_PER_S + 450 * MS;
+        (void)drive((struct ryz_drive_options){.t0_ns = RYZ_NS_PER_S}, &plan, 1);
+        cr_assert_eq(fake.row_count, 5);
+        int64_t last_ns = 0;
+        for (uint32_t i = 0; i < 5; i++) {
+            const struct ryz_request_row *row = &fake.rows[i];
+            cr_assert_eq(row->first_deadline_ns, row->t_sched + 30 * MS);
+            cr_assert_eq(row->deadline_ns, with_end != 0 ? row->t_sched + 90 * MS : RYZ_TIME_NONE);
+            if (row->t_sched > last_ns) last_ns = row->t_sched;
+        }
+        cr_assert_eq(fake.last.first_deadline_ns, RYZ_NS_PER_S + last_ns + 30 * MS);
+        cr_assert_eq(fake.last.deadline_ns, with_end != 0 ? RYZ_NS_PER_S + last_ns + 90 * MS : 0);
+        cr_assert_eq(fake.last.priority, 2);
+        cr_assert_str_eq(fake.last.tenant_name, "batch");
+        fake_close(&fake);
+    }
+}
+
 Test(pacer, several_traffics_run_side_by_side)
 {
     struct ryz_traffic_plan plans[3] = {traffic_plan(RYZ_ARRIVAL_POISSON),

@@ -178,3 +178,23 @@ Test(simulate, timeouts_and_disconnects_have_their_status)
         cr_assert_eq(fake.rows[i].t_done - fake.rows[i].t_sched, 5 * MS);
     }
 }
+
+Test(simulate, a_deadline_of_the_end_ends_a_request)
+{
+    struct ryz_traffic_plan plan = plan_of(RYZ_ARRIVAL_CONSTANT);
+    plan.rate_per_s = 20.0;
+    plan.requests = 50;
+    plan.first_deadline_ns = 4 * MS;
+    plan.deadline_ns = 5 * MS;
+    (void)simulate(&plan, (struct ryz_drive_options){.t0_ns = 0}, NULL);
+    for (uint32_t i = 0; i < 50; i++) {
+        const struct ryz_request_row *row = &fake.rows[i];
+        cr_assert_eq(row->first_deadline_ns, row->t_sched + 4 * MS);
+        cr_assert_eq(row->deadline_ns, row->t_sched + 5 * MS);
+        cr_assert_eq(row->status, RYZ_REQUEST_TIMEOUT);
+        cr_assert_eq(row->t_done, row->deadline_ns);
+    }
+    plan.deadline_ns = RYZ_NS_PER_S;
+    (void)simulate(&plan, (struct ryz_drive_options){.t0_ns = 0}, NULL);
+    for (uint32_t i = 0; i < 50; i++) cr_assert_eq(fake.rows[i].status, RYZ_REQUEST_OK);
+}

@@ -19,6 +19,14 @@ static void on_admitted(void *context, uint64_t id, int64_t now_ns)
     rig->requests[id].admitted_ns = now_ns;
 }
 
+static void on_refused(void *context, uint64_t id, int64_t now_ns, const struct ryz_effect *effect)
+{
+    struct sim_rig *rig = context;
+    (void)now_ns;
+    cr_assert_eq(rig->requests[id].dones, 0, "it was told before its end");
+    rig->requests[id].refused = effect->kind;
+}
+
 static void on_token(void *context, uint64_t id, int64_t now_ns)
 {
     struct sim_rig *rig = context;
@@ -69,6 +77,7 @@ void sim_rig_open(struct sim_rig *rig, const struct ryz_sim_config *config)
     struct ryz_error error;
     const struct ryz_sim_callbacks callbacks = {.context = rig,
                                                 .admitted = on_admitted,
+                                                .refused = on_refused,
                                                 .token = on_token,
                                                 .done = on_done,
                                                 .step = on_step};

@@ -18,7 +18,8 @@ struct sim_rig {
         uint32_t tokens;
         uint32_t dones; /* calls of `done`: 1 in the end */
         enum ryz_status status;
-    } requests[RIG_REQUESTS_MAX]; /* by id */
+        enum ryz_effect_kind refused; /* NONE: it was not */
+    } requests[RIG_REQUESTS_MAX];     /* by id */
     struct ryz_sim_step steps[256];
     uint32_t step_count;
     uint32_t resubmit; /* so many more requests are submitted by `done`, one each */

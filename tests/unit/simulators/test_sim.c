@@ -140,7 +140,10 @@ Test(sim, refusals_are_told_at_the_arrival)
     ryz_sim_run(rig.sim, RYZ_TIME_NEVER);
     cr_assert_eq(rig.requests[2].status, RYZ_FULL);
     cr_assert_eq(rig.requests[2].done_ns, 20);
+    cr_assert_eq(rig.requests[2].refused, RYZ_EFFECT_REJECTED_FULL);
     cr_assert_eq(rig.requests[3].status, RYZ_INVALID);
+    cr_assert_eq(rig.requests[3].refused, RYZ_EFFECT_REJECTED_TOO_LONG);
+    cr_assert_eq(rig.requests[1].refused, RYZ_EFFECT_NONE);
     cr_assert_eq(rig.requests[1].status, RYZ_OK);
 }
 
@@ -156,6 +159,27 @@ Test(sim, a_timeout_cancels_in_the_middle_of_a_step)
     cr_assert_eq(rig.requests[0].tokens, 1u, "of the step that ended at 1180");
     expect_tokens(1, (const int64_t[]){1180, 2380}, 2);
     cr_assert_eq(ryz_core_stats(ryz_sim_core(rig.sim)).kv_blocks_used, 0u);
+}
+
+Test(sim, a_deadline_cancels_as_a_timeout_does)
+{
+    struct ryz_sim_request request = sim_rig_request(0, 100, 4, 9);
+    request.first_deadline_ns = 200; /* missed, which ends nothing */
+    request.deadline_ns = 1600;
+    sim_rig_submit(&rig, &request);
+    request = sim_rig_request(1, 100, 4, 9);
+    request.deadline_ns = 50; /* before it arrives */
+    sim_rig_submit(&rig, &request);
+    request = sim_rig_request(2, 100, 4, 2);
+    request.deadline_ns = 100000;
+    sim_rig_submit(&rig, &request);
+    ryz_sim_run(rig.sim, RYZ_TIME_NEVER);
+    cr_assert_eq(rig.requests[0].status, RYZ_TIMEOUT);
+    cr_assert_eq(rig.requests[0].done_ns, 1600);
+    cr_assert_eq(rig.requests[0].tokens, 1u);
+    cr_assert_eq(rig.requests[1].status, RYZ_TIMEOUT);
+    cr_assert_eq(rig.requests[1].done_ns, 100);
+    cr_assert_eq(rig.requests[2].status, RYZ_OK);
 }
 
 Test(sim, a_token_at_the_instant_of_the_timeout_counts)
