@@ -18,8 +18,7 @@
 
 #include <stdlib.h>
 
-#define UNLINKED       UINT32_MAX
-#define PREFETCH_AHEAD 8u /* hashes; a miss takes longer than a few probes */
+#define UNLINKED UINT32_MAX
 
 struct link {
     uint32_t previous, next; /* UNLINKED in a held block */
@@ -171,21 +170,12 @@ bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_
     return true;
 }
 
-/* The block of hashes[i], while the memory fetches what the next ones will need. */
-static uint32_t find(const struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
-                     uint32_t i)
-{
-    if (i + PREFETCH_AHEAD < count)
-        ryz_prefix_index_prefetch(&ledger->index, hashes[i + PREFETCH_AHEAD]);
-    return ryz_prefix_index_find(&ledger->index, hashes[i]);
-}
-
 uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t *hashes,
                              uint32_t count, uint32_t *cached)
 {
     uint32_t found = 0, unowned = 0;
     for (; found < count; found++) {
-        uint32_t block = find(ledger, hashes, count, found);
+        uint32_t block = ryz_prefix_index_find(&ledger->index, hashes[found]);
         if (block == RYZ_PREFIX_NONE) break;
         if (cached != NULL && ledger->owners[block] == 0) unowned++;
     }
@@ -216,7 +206,7 @@ static uint32_t take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint3
 {
     uint32_t taken = 0;
     for (; taken < count; taken++) {
-        uint32_t block = find(ledger, hashes, count, taken);
+        uint32_t block = ryz_prefix_index_find(&ledger->index, hashes[taken]);
         if (block == RYZ_PREFIX_NONE) break;
         if (ledger->owners[block] == 0) unlink_block(ledger, block);
         RYZ_ASSERT(ledger->owners[block] < UINT32_MAX);

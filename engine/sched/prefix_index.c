@@ -60,11 +60,6 @@ uint32_t ryz_prefix_index_find(const struct ryz_prefix_index *index, uint64_t ha
     return entry->hash == hash ? entry->value : RYZ_PREFIX_NONE;
 }
 
-void ryz_prefix_index_prefetch(const struct ryz_prefix_index *index, uint64_t hash)
-{
-    __builtin_prefetch(&index->entries[home_of(index, hash)]);
-}
-
 void ryz_prefix_index_put(struct ryz_prefix_index *index, uint64_t hash, uint32_t value)
 {
     RYZ_ASSERT(hash != 0);

@@ -37,8 +37,6 @@ void ryz_prefix_index_close(struct ryz_prefix_index *index);
 
 /* The number under `hash` (never 0), or RYZ_PREFIX_NONE. */
 uint32_t ryz_prefix_index_find(const struct ryz_prefix_index *index, uint64_t hash);
-/* Asks the memory for the place of `hash`, for a find that comes a little later. */
-void ryz_prefix_index_prefetch(const struct ryz_prefix_index *index, uint64_t hash);
 /* Puts `value` (not RYZ_PREFIX_NONE) under `hash`, in place of what was there; a new hash in a full
  * table is a bug. */
 void ryz_prefix_index_put(struct ryz_prefix_index *index, uint64_t hash, uint32_t value);
