@@ -5,11 +5,18 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
 
+#include "engine/base/clock.h"
 #include "engine/sched/event_log.h"
 #include "harness/record/results_read.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+
+/* Files from before a limit or a deadline have no such column, which reads as an absent time. */
+static int64_t known(int64_t ns)
+{
+    return ns == RYZ_TIME_NONE ? 0 : ns;
+}
 
 static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
 {
@@ -24,8 +31,8 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .queue_requests_max = row->queue_requests_max,
                    .context_tokens_max = row->context_tokens_max,
                    .step_ns_max = row->step_ns_max,
-                   .queue_wait_ns_max = row->queue_wait_ns_max,
-                   .starve_ns = row->starve_ns,
+                   .queue_wait_ns_max = known(row->queue_wait_ns_max),
+                   .starve_ns = known(row->starve_ns),
                    .admit_late = row->admit_late != 0,
                    .queue_tokens_max = row->queue_tokens_max},
     };
@@ -40,7 +47,7 @@ static enum ryz_status replay_run(const struct ryz_results *results, uint32_t ru
     enum ryz_status status = ryz_results_read_run(results, run, tables, &data, error);
     if (status != RYZ_OK) return status;
     size_t event_count = 0, config_count = 0;
-    const struct ryz_event *events = ryz_run_rows(&data, RYZ_TABLE_SCHED_LOG, &event_count);
+    struct ryz_event *events = ryz_run_rows(&data, RYZ_TABLE_SCHED_LOG, &event_count);
     const struct ryz_sched_config_row *row =
         ryz_run_rows(&data, RYZ_TABLE_SCHED_CONFIG, &config_count);
     if (config_count == 0) {
@@ -48,6 +55,8 @@ static enum ryz_status replay_run(const struct ryz_results *results, uint32_t ru
         goto out_free_data;
     }
     struct ryz_core_config config = config_of(row);
+    for (size_t i = 0; i < event_count; i++)
+        events[i].first_deadline_ns = known(events[i].first_deadline_ns);
     struct ryz_core_stats stats = {0};
     uint64_t digest = 0;
     status = ryz_event_log_replay(&config, events, event_count, &digest, &stats, error);

@@ -12,12 +12,31 @@
 /* One pass over the requests of a view. */
 struct tally {
     double attempted, failed, shed, timeouts, good; /* measured */
+    double late;                                    /* measured: refused for a deadline */
+    double due, due_admitted, due_kept;             /* measured, with deadlines */
     double lost, cancelled, dropped, retries;       /* all */
     double answered, answered_in, answered_out;     /* ended inside the window */
     double good_in_window;                          /* scheduled inside the window */
     double cached_tok, in_tok;
     size_t all;
 };
+
+static bool kept_deadlines(const struct ryz_request_row *row)
+{
+    bool first = row->first_deadline_ns == RYZ_TIME_NONE ||
+                 (row->t_first != RYZ_TIME_NONE && row->t_first <= row->first_deadline_ns);
+    bool end = row->deadline_ns == RYZ_TIME_NONE ||
+               (row->t_done != RYZ_TIME_NONE && row->t_done <= row->deadline_ns);
+    return row->status == RYZ_REQUEST_OK && first && end;
+}
+
+static void count_deadlines(const struct ryz_request_row *row, struct tally *tally)
+{
+    if (row->first_deadline_ns == RYZ_TIME_NONE && row->deadline_ns == RYZ_TIME_NONE) return;
+    tally->due++;
+    tally->due_admitted += row->status != RYZ_REQUEST_SHED && row->status != RYZ_REQUEST_LATE;
+    tally->due_kept += kept_deadlines(row);
+}
 
 static void count_measured(const struct ryz_request_row *row, struct tally *tally)
 {
@@ -26,6 +45,8 @@ static void count_measured(const struct ryz_request_row *row, struct tally *tall
     tally->attempted++;
     tally->failed += ryz_request_failed(row);
     tally->shed += row->status == RYZ_REQUEST_SHED;
+    tally->late += row->status == RYZ_REQUEST_LATE;
+    count_deadlines(row, tally);
     tally->timeouts += row->status == RYZ_REQUEST_TIMEOUT;
     tally->good += row->slo_ok;
     tally->cached_tok += row->cached_tok;
@@ -186,6 +207,15 @@ static bool request_number(const struct ryz_view *view, enum ryz_quantity quanti
         break;
     case RYZ_Q_SHED:
         proportion(t.shed, t.attempted, out);
+        break;
+    case RYZ_Q_REJECTED:
+        proportion(t.shed + t.late, t.attempted, out);
+        break;
+    case RYZ_Q_DEADLINE_KEPT:
+        proportion(t.due_kept, t.due_admitted, out);
+        break;
+    case RYZ_Q_DEADLINE_GOODPUT:
+        proportion(t.due_kept, t.due, out);
         break;
     case RYZ_Q_TIMEOUTS:
         proportion(t.timeouts, t.attempted, out);

@@ -68,10 +68,21 @@
       "good requests scheduled inside the window / length of the window",                          \
       "good requests a second")                                                                    \
     X(ERRORS, "errors", NUMBER, RATIO, LESS, NONE,                                                 \
-      "requests that ended in error_4xx, error_5xx, timeout, shed or lost / requests attempted",   \
+      "requests that ended in error_4xx, error_5xx, timeout, shed, late or lost / attempted",      \
       "share of requests that failed; one cancelled by its client has not failed")                 \
     X(SHED, "shed", NUMBER, RATIO, LESS, NONE, "requests with status shed / requests attempted",   \
       "share of requests refused because of load")                                                 \
+    X(REJECTED, "rejected.ratio", NUMBER, RATIO, LESS, NONE,                                       \
+      "requests with status shed or late / requests attempted",                                    \
+      "share of requests refused because of load, or because they would be late")                  \
+    X(DEADLINE_KEPT, "deadline.kept", NUMBER, RATIO, MORE, NONE,                                   \
+      "ok with t_first <= first_deadline_ns, t_done <= deadline_ns (where given) / "               \
+      "attempted with a deadline, not shed or late",                                               \
+      "share of admitted requests with deadlines that kept every one they had")                    \
+    X(DEADLINE_GOODPUT, "deadline.goodput", NUMBER, RATIO, MORE, NONE,                             \
+      "ok with t_first <= first_deadline_ns, t_done <= deadline_ns (where given) / "               \
+      "attempted with a deadline",                                                                 \
+      "share of requests with deadlines that kept every one; a refused one kept none")             \
     X(TIMEOUTS, "timeouts", NUMBER, RATIO, LESS, NONE,                                             \
       "requests with status timeout / requests attempted", "share of requests that timed out")     \
     X(LOST, "lost", NUMBER, COUNT, LESS, NONE,                                                     \

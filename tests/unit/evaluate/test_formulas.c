@@ -193,6 +193,46 @@ Test(formulas, proportions_have_wilsons_interval)
     ryz_run_data_deinit(&data);
 }
 
+Test(formulas, deadlines_are_kept_by_answers_that_come_in_time)
+{
+    struct ryz_run_data data = {0};
+    cr_expect(isnan(measure(&data, RYZ_Q_DEADLINE_KEPT, RYZ_STAT_NONE)));
+    struct ryz_request_row row = rows_answered(1, 0, 10, 20, 3); /* done at 21 ms */
+    rows_add(&data, &row);
+    cr_expect(isnan(measure(&data, RYZ_Q_DEADLINE_KEPT, RYZ_STAT_NONE)), "nobody had a deadline");
+    cr_expect(isnan(measure(&data, RYZ_Q_DEADLINE_GOODPUT, RYZ_STAT_NONE)));
+    static const struct {
+        double first, end; /* ms; 0: none */
+    } dues[] = {
+        {10, 0}, {0, 21},  {10, 21}, /* kept, to the instant */
+        {9, 21}, {10, 20}, {9, 0},   /* one of them missed */
+    };
+    for (uint64_t i = 0; i < 6; i++) {
+        row = rows_answered(2 + i, 0, 10, 20, 3);
+        if (dues[i].first > 0) row.first_deadline_ns = (int64_t)(dues[i].first * ms);
+        if (dues[i].end > 0) row.deadline_ns = (int64_t)(dues[i].end * ms);
+        rows_add(&data, &row);
+    }
+    cr_expect_eq(measure(&data, RYZ_Q_DEADLINE_KEPT, RYZ_STAT_NONE), 0.5);
+    cr_expect_eq(measure(&data, RYZ_Q_DEADLINE_GOODPUT, RYZ_STAT_NONE), 0.5);
+    static const enum ryz_request_status ends[] = {RYZ_REQUEST_SHED, RYZ_REQUEST_LATE,
+                                                   RYZ_REQUEST_ERROR_5XX, RYZ_REQUEST_TIMEOUT};
+    for (uint64_t i = 0; i < 4; i++) {
+        row = rows_failed(20 + i, 0, 1, ends[i]);
+        row.deadline_ns = (int64_t)(500 * ms);
+        rows_add(&data, &row);
+    }
+    row = rows_failed(30, 0, 1, RYZ_REQUEST_CANCELLED); /* was not attempted to the end */
+    row.deadline_ns = (int64_t)(500 * ms);
+    rows_add(&data, &row);
+    cr_expect_eq(measure(&data, RYZ_Q_DEADLINE_KEPT, RYZ_STAT_NONE), 3.0 / 8.0);
+    cr_expect_eq(measure(&data, RYZ_Q_DEADLINE_GOODPUT, RYZ_STAT_NONE), 3.0 / 10.0);
+    cr_expect_eq(measure(&data, RYZ_Q_REJECTED, RYZ_STAT_NONE), 2.0 / 11.0);
+    cr_expect_eq(measure(&data, RYZ_Q_SHED, RYZ_STAT_NONE), 1.0 / 11.0);
+    cr_expect_eq(measure(&data, RYZ_Q_ERRORS, RYZ_STAT_NONE), 4.0 / 11.0);
+    ryz_run_data_deinit(&data);
+}
+
 Test(formulas, recovery_is_the_time_from_the_fault_to_ten_good_requests)
 {
     struct ryz_plan plan;
