@@ -343,6 +343,37 @@ Test(engine, a_full_queue_answers_full)
     close_engine(&fixture);
 }
 
+Test(engine, a_deadline_out_of_reach_is_refused_with_an_estimate)
+{
+    struct fixture fixture;
+    struct ryz_engine_options options = default_options();
+    uint32_t prompt[100];
+    options.limits.admit_late = false;
+    open_engine(&fixture, &options);
+    make_prompt(fixture.engine, 3, prompt, 100);
+    for (uint32_t i = 0; i < 10; i++) { /* it has to see steps before it believes anything */
+        struct output output;
+        output_init(&output);
+        struct ryz_generate request = make_request(prompt, 100, 10, &output);
+        request.first_deadline_ns = ryz_clock_now_ns(test_clock()) + 100 * RYZ_NS_PER_S;
+        submit(&fixture, &request);
+        await(&output);
+        cr_assert_eq(output.done_event.status, RYZ_OK);
+    }
+    struct output output;
+    output_init(&output);
+    struct ryz_generate request = make_request(prompt, 100, 10, &output);
+    request.first_deadline_ns = ryz_clock_now_ns(test_clock());
+    submit(&fixture, &request);
+    await(&output);
+    cr_assert_eq(output.done_event.status, RYZ_FULL);
+    cr_assert(output.done_event.late);
+    cr_assert_gt(output.done_event.estimate_ns, 0);
+    cr_assert_lt(output.done_event.estimate_ns, 10 * RYZ_NS_PER_S);
+    await_idle(&fixture);
+    close_engine(&fixture);
+}
+
 Test(engine, the_scheduler_hears_of_priority_tenant_and_deadlines)
 {
     struct fixture fixture;
