@@ -34,6 +34,14 @@ static inline uint16_t load_u16(const void *src)
     return value;
 }
 
+/* The F32 field at `src`, likewise. */
+static inline float load_f32(const void *src)
+{
+    float value;
+    memcpy(&value, src, sizeof value);
+    return value;
+}
+
 static inline float f32_from_bf16(uint16_t half)
 {
     return f32_from_bits((uint32_t)half << 16);

@@ -49,12 +49,19 @@ struct ryz_matrix {
     size_t row_bytes; /* distance of two rows */
 };
 
+/* Storage types of the KV cache; kv.h has their names, sizes and layout. */
+enum ryz_kv_type {
+    RYZ_KV_BF16 = 0,
+    RYZ_KV_F32, /* for comparisons with other engines, not for speed */
+    RYZ_KV_INT8 /* symmetric: scale = largest magnitude / 127, one per position and KV head */
+};
+
 /* Paged attention of one head group for one query token, see ryz_kernels.attention. */
 struct ryz_attention {
-    const float *q;         /* (n_heads, head_dim) of one token, already rotated */
-    float *out;             /* (n_heads, head_dim) */
-    const uint16_t *k_pool; /* BF16 (n_blocks, block_tokens, n_kv_heads, head_dim), one layer */
-    const uint16_t *v_pool; /* as k_pool */
+    const float *q;              /* (n_heads, head_dim) of one token, already rotated */
+    float *out;                  /* (n_heads, head_dim) */
+    const void *k_pool;          /* blocks of one layer in kv_type, see kv.h */
+    const void *v_pool;          /* as k_pool */
     const uint32_t *block_table; /* block ids of the sequence, in order */
     float *scratch;              /* context_tokens floats, private to the caller */
     uint32_t context_tokens;     /* positions 0 .. context_tokens - 1 are attended to */
@@ -64,8 +71,7 @@ struct ryz_attention {
     uint32_t head_dim;
     uint32_t head_first, head_end; /* the heads this call computes */
     float scale;                   /* multiplies q . k, usually 1 / sqrt(head_dim) */
-    bool kv_f32;                   /* pools hold F32: for comparisons with other engines, not
-                                    * for speed (every table leaves it to the reference) */
+    enum ryz_kv_type kv_type;      /* of both pools; every table leaves F32 to the reference */
 };
 
 struct ryz_kernels {
@@ -92,6 +98,11 @@ struct ryz_kernels {
     void (*add)(float *x, const float *y, size_t count);
     /* BF16 stores for the KV cache, round to nearest even. */
     void (*store_bf16)(uint16_t *dst, const float *src, size_t count);
+    /* One vector for an INT8 KV cache: *scale = largest magnitude / 127, dst[i] = src[i] / *scale
+     * to nearest even; all tables give the same bytes. Scale and codes are 0 where the scale would
+     * be subnormal; a vector with an infinity or NaN gets the scale NaN, so that no attention to it
+     * passes for a number. */
+    void (*store_int8)(int8_t *dst, float *scale, const float *src, size_t count);
     /* Softmax attention of one token over a paged KV cache, for heads [head_first, head_end).
      * Positions are reduced in ascending order, so the result depends on the context alone. */
     void (*attention)(const struct ryz_attention *a);

@@ -11,6 +11,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "kernels/kv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,24 +30,16 @@ struct ryz_kv_store {
     size_t total_bytes; /* of the mapping */
 };
 
-/* Elements of one block of one pool; 0 if it does not fit. */
-static size_t block_elements(const struct ryz_kv_shape *shape)
+/* Bytes of one block of one pool; 0 if it does not fit. */
+static size_t pool_block_bytes(const struct ryz_kv_shape *shape)
 {
-    size_t elements = shape->block_tokens;
-    if (!ryz_mul_size(elements, shape->n_kv_heads, &elements)) return 0;
-    if (!ryz_mul_size(elements, shape->head_dim, &elements)) return 0;
-    return elements;
-}
-
-static size_t element_bytes(const struct ryz_kv_shape *shape)
-{
-    return shape->f32 ? sizeof(float) : sizeof(uint16_t);
+    return ryz_kv_type_block_bytes(shape->type, shape->block_tokens, shape->n_kv_heads,
+                                   shape->head_dim);
 }
 
 size_t ryz_kv_block_bytes(const struct ryz_kv_shape *shape)
 {
-    size_t bytes = block_elements(shape);
-    if (!ryz_mul_size(bytes, element_bytes(shape), &bytes)) return 0;
+    size_t bytes = pool_block_bytes(shape);
     if (!ryz_mul_size(bytes, 2, &bytes)) return 0;
     if (!ryz_mul_size(bytes, shape->n_layers, &bytes)) return 0;
     return bytes;
@@ -55,8 +48,7 @@ size_t ryz_kv_block_bytes(const struct ryz_kv_shape *shape)
 /* Fills pool_bytes and total_bytes; false if they do not fit. */
 static bool size_pools(struct ryz_kv_store *store)
 {
-    size_t bytes = block_elements(&store->shape);
-    if (!ryz_mul_size(bytes, element_bytes(&store->shape), &bytes)) return false;
+    size_t bytes = pool_block_bytes(&store->shape);
     if (!ryz_mul_size(bytes, store->shape.n_blocks, &bytes)) return false;
     if (!ryz_add_size(bytes, ALIGN_BYTES - 1, &bytes)) return false;
     store->pool_bytes = bytes / ALIGN_BYTES * ALIGN_BYTES;

@@ -1,15 +1,15 @@
 /*
  * kv_store.h - the tensors behind the KV block ids that the scheduler's ledger hands out.
  *
- * Per layer one pool of keys and one of values, (n_blocks, block_tokens, n_kv_heads, head_dim),
- * BF16 or F32; block ids are the ledger's. Knows nothing of requests.
+ * Per layer one pool of keys and one of values, n_blocks blocks each, laid out as kernels/kv.h
+ * says; block ids are the ledger's. Knows nothing of requests.
  */
 #ifndef RYZ_MEMORY_KV_STORE_H
 #define RYZ_MEMORY_KV_STORE_H
 
 #include "engine/base/status.h"
+#include "kernels/kernels.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +17,8 @@ struct ryz_kv_shape {
     uint32_t n_layers, n_kv_heads, head_dim;
     uint32_t block_tokens;
     uint32_t n_blocks;
-    bool f32; /* F32 instead of BF16: twice the memory and the slow reference attention, for
-                 comparisons with other engines */
+    enum ryz_kv_type type; /* F32 is twice the memory of BF16 and takes the slow reference
+                              attention; INT8 is about half */
 };
 
 struct ryz_kv_store;
@@ -33,7 +33,7 @@ RYZ_MUST_USE enum ryz_status ryz_kv_store_open(const struct ryz_kv_shape *shape,
 /* NULL is allowed. */
 void ryz_kv_store_close(struct ryz_kv_store *store);
 const struct ryz_kv_shape *ryz_kv_store_shape(const struct ryz_kv_store *store);
-/* The pool of keys or values of a layer: uint16_t (BF16) or float elements, 64-byte aligned. */
+/* The pool of keys or values of a layer, 64-byte aligned. */
 void *ryz_kv_store_k(struct ryz_kv_store *store, uint32_t layer);
 void *ryz_kv_store_v(struct ryz_kv_store *store, uint32_t layer);
 

@@ -19,6 +19,7 @@
 #include "engine/memory/kv_store.h"
 #include "engine/model/model.h"
 #include "engine/model/weights.h"
+#include "kernels/kv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct ryz_forward {
     struct ryz_backend *backend;
     struct ryz_kv_store *kv;
     const struct ryz_kv_shape *kv_shape;
+    struct ryz_kv_layout kv_layout;
     const struct ryz_kernels *kernels;
     const struct ryz_kernels *attention_kernels; /* the reference for F32 pools */
     uint32_t max_tokens, max_sequences;
@@ -159,9 +161,12 @@ enum ryz_status ryz_forward_open(const struct ryz_model *model, struct ryz_backe
     forward->backend = backend;
     forward->kv = kv;
     forward->kv_shape = ryz_kv_store_shape(kv);
+    forward->kv_layout =
+        ryz_kv_layout_of(forward->kv_shape->type, forward->kv_shape->block_tokens,
+                         forward->kv_shape->n_kv_heads, forward->kv_shape->head_dim);
     forward->kernels = ryz_backend_kernels(backend);
     forward->attention_kernels =
-        forward->kv_shape->f32 ? ryz_kernels_find("ref") : forward->kernels;
+        forward->kv_shape->type == RYZ_KV_F32 ? ryz_kernels_find("ref") : forward->kernels;
     forward->max_tokens = max_tokens;
     forward->max_sequences = max_sequences;
     forward->context = usable_context(forward);
@@ -224,12 +229,39 @@ static void add_norm_rows(void *context, size_t worker, size_t begin, size_t end
     norm_rows(context, worker, begin, end);
 }
 
-static void store(const struct ryz_forward *f, void *pool, size_t element, const float *src)
+/* Where a token's keys or values go in its layer's pools. */
+struct place {
+    size_t block_offset; /* of its block, bytes */
+    uint32_t slot;       /* its position in the block */
+};
+
+static void store_int8(const struct ryz_forward *f, unsigned char *pool, struct place place,
+                       const float *src)
 {
-    if (f->kv_shape->f32) {
-        memcpy((float *)pool + element, src, f->kv_width * sizeof(float));
+    size_t width = f->info->head_dim;
+    for (uint32_t i = 0; i < f->info->n_kv_heads; i++) {
+        unsigned char *head = pool + place.block_offset + i * f->kv_layout.head_bytes;
+        float *scales = (void *)head;
+        int8_t *values = (void *)(head + f->kv_layout.values_offset);
+        f->kernels->store_int8(values + place.slot * width, scales + place.slot, src + i * width,
+                               width);
+    }
+}
+
+/* One token's keys or values of all heads. Quantising looks at one vector only, so the bytes do not
+ * depend on which tokens a pass covers. */
+static void store(const struct ryz_forward *f, void *pool, struct place place, const float *src)
+{
+    if (f->kv_shape->type == RYZ_KV_INT8) {
+        store_int8(f, pool, place, src);
+        return;
+    }
+    void *dst = (unsigned char *)pool + place.block_offset +
+                place.slot * f->kv_layout.position_bytes; /* heads are neighbours */
+    if (f->kv_shape->type == RYZ_KV_F32) {
+        memcpy(dst, src, f->kv_width * sizeof(float));
     } else {
-        f->kernels->store_bf16((uint16_t *)pool + element, src, f->kv_width);
+        f->kernels->store_bf16(dst, src, f->kv_width);
     }
 }
 
@@ -248,10 +280,10 @@ static void rotate_store_rows(void *context, size_t worker, size_t begin, size_t
         f->kernels->rope(f->q + t * f->q_width, info->n_heads, info->head_dim, info->rope_dims,
                          cos_sin);
         f->kernels->rope(k, info->n_kv_heads, info->head_dim, info->rope_dims, cos_sin);
-        size_t block = row->block_table[row->position / block_tokens];
-        size_t slot = block * block_tokens + row->position % block_tokens;
-        store(f, k_pool, slot * f->kv_width, k);
-        store(f, v_pool, slot * f->kv_width, f->v + t * f->kv_width);
+        uint32_t block = row->block_table[row->position / block_tokens];
+        struct place place = {block * f->kv_layout.block_bytes, row->position % block_tokens};
+        store(f, k_pool, place, k);
+        store(f, v_pool, place, f->v + t * f->kv_width);
     }
 }
 
@@ -284,7 +316,7 @@ static void attend_heads(const struct ryz_forward *f, size_t worker, size_t t, u
         .head_first = head_first,
         .head_end = head_end,
         .scale = 1.0F / sqrtf((float)f->info->head_dim),
-        .kv_f32 = f->kv_shape->f32,
+        .kv_type = f->kv_shape->type,
     };
     f->attention_kernels->attention(&attention);
 }

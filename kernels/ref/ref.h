@@ -29,6 +29,8 @@ void ryz_ref_silu_mul(float *gate, const float *up, size_t count);
 void ryz_ref_add(float *x, const float *y, size_t count);
 /* See ryz_kernels.store_bf16. */
 void ryz_ref_store_bf16(uint16_t *dst, const float *src, size_t count);
+/* See ryz_kernels.store_int8. */
+void ryz_ref_store_int8(int8_t *dst, float *scale, const float *src, size_t count);
 /* See ryz_kernels.attention. */
 void ryz_ref_attention(const struct ryz_attention *a);
 

@@ -13,5 +13,6 @@ const struct ryz_kernels ryz_kernels_ref = {
     .silu_mul = ryz_ref_silu_mul,
     .add = ryz_ref_add,
     .store_bf16 = ryz_ref_store_bf16,
+    .store_int8 = ryz_ref_store_int8,
     .attention = ryz_ref_attention,
 };

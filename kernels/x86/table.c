@@ -42,6 +42,7 @@ const struct ryz_kernels ryz_kernels_avx2 = {
     .silu_mul = ryz_avx2_silu_mul,
     .add = ryz_avx2_add,
     .store_bf16 = ryz_avx2_store_bf16,
+    .store_int8 = ryz_avx2_store_int8,
     .attention = ryz_avx2_attention,
 };
 
@@ -55,5 +56,6 @@ const struct ryz_kernels ryz_kernels_avx512 = {
     .silu_mul = ryz_avx512_silu_mul,
     .add = ryz_avx512_add,
     .store_bf16 = ryz_avx512_store_bf16,
+    .store_int8 = ryz_avx512_store_int8,
     .attention = ryz_avx512_attention,
 };

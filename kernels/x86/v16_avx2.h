@@ -231,6 +231,39 @@ V16_INLINE struct v16 v16_from_i8(__m128i bytes)
     return v16_of(_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi));
 }
 
+V16_INLINE struct v16 v16_load_i8(const void *src)
+{
+    const int8_t *bytes = src;
+    __m256i lo = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)bytes));
+    __m256i hi = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(bytes + 8)));
+    return v16_of(_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi));
+}
+
+V16_INLINE struct v16 v16_load_i8_part(const void *src, size_t n)
+{
+    int8_t bytes[16] = {0};
+    memcpy(bytes, src, n);
+    return v16_load_i8(bytes);
+}
+
+/* Values within [-128, 127], to nearest even. */
+V16_INLINE void v16_store_i8(int8_t *dst, struct v16 a)
+{
+    struct v16 whole = v16_round(a);
+    __m256i packed = _mm256_packs_epi32(_mm256_cvtps_epi32(whole.lo), _mm256_cvtps_epi32(whole.hi));
+    packed = _mm256_permute4x64_epi64(packed, 0xD8);
+    __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
+    _mm_storeu_si128((__m128i *)(void *)dst, bytes);
+}
+
+V16_INLINE void v16_store_i8_part(int8_t *dst, struct v16 a, size_t n)
+{
+    int8_t bytes[16];
+    v16_store_i8(bytes, a);
+    memcpy(dst, bytes, n);
+}
+
 /* 32 nibbles minus `zero` as F32, low nibbles first. */
 V16_INLINE void v16_from_nibbles(const uint8_t *src, char zero, struct v16 out[2])
 {

@@ -190,6 +190,33 @@ V16_INLINE void v16_store_bf16_part(uint16_t *dst, struct v16 a, size_t n)
     _mm256_mask_storeu_epi16(dst, v16_first(n), v16_to_bf16(a));
 }
 
+V16_INLINE struct v16 v16_load_i8(const void *src)
+{
+    return v16_of(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(src))));
+}
+
+V16_INLINE struct v16 v16_load_i8_part(const void *src, size_t n)
+{
+    __m128i bytes = _mm_maskz_loadu_epi8(v16_first(n), src);
+    return v16_of(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+}
+
+/* Values within [-128, 127], to nearest even. */
+V16_INLINE __m128i v16_to_i8(struct v16 a)
+{
+    return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v16_round(a).v));
+}
+
+V16_INLINE void v16_store_i8(int8_t *dst, struct v16 a)
+{
+    _mm_storeu_si128((__m128i *)(void *)dst, v16_to_i8(a));
+}
+
+V16_INLINE void v16_store_i8_part(int8_t *dst, struct v16 a, size_t n)
+{
+    _mm_mask_storeu_epi8(dst, v16_first(n), v16_to_i8(a));
+}
+
 /* The F16 at src in every lane. */
 V16_INLINE __m512 v16_broadcast_f16(const uint8_t *src)
 {

@@ -29,6 +29,7 @@ bool ryz_x86_has_avx512(void);
     void ryz_##isa##_silu_mul(float *gate, const float *up, size_t count);                         \
     void ryz_##isa##_add(float *x, const float *y, size_t count);                                  \
     void ryz_##isa##_store_bf16(uint16_t *dst, const float *src, size_t count);                    \
+    void ryz_##isa##_store_int8(int8_t *dst, float *scale, const float *src, size_t count);        \
     void ryz_##isa##_attention(const struct ryz_attention *a)
 
 RYZ_X86_DECLARE(avx2);

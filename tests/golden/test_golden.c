@@ -8,6 +8,7 @@
  */
 #include "engine/base/size.h"
 #include "engine/model/sampler.h"
+#include "kernels/kv.h"
 #include "tests/golden/golden_file.h"
 #include "tests/unit/model/support.h"
 
@@ -154,7 +155,7 @@ static void check_text(struct rig *rig, const struct golden_file *golden, uint32
 /* One table and cache: prompts and text; 0 prompts or text tokens leave that part out. */
 struct trial {
     const char *isa;
-    bool kv_f32;
+    enum ryz_kv_type kv_type;
     uint32_t prompts, text_tokens;
     double kl_max, perplexity_max;
 };
@@ -169,10 +170,10 @@ static void try_model(const struct ryz_model *model, const struct golden_file *g
                                    .n_blocks = GOLDEN_TOKENS_MAX / 16,
                                    .max_tokens = CHUNK,
                                    .max_sequences = CHUNK,
-                                   .kv_f32 = trial->kv_f32});
+                                   .kv_type = trial->kv_type});
     char what[64];
     (void)snprintf(what, sizeof what, "%s on %s, %s cache", ryz_model_info(model)->weight_type,
-                   trial->isa, trial->kv_f32 ? "F32" : "BF16");
+                   trial->isa, ryz_kv_type_name(trial->kv_type));
     if (trial->prompts > 0) {
         check_prompts(&rig, golden, trial->prompts, trial->kl_max, what);
     }
@@ -196,7 +197,7 @@ Test(golden, ryz_tiny_in_f32_equals_llama_cpp)
     struct ryz_model *model = open_model(path, "f32");
     try_model(model, golden,
               &(struct trial){.isa = "ref",
-                              .kv_f32 = true,
+                              .kv_type = RYZ_KV_F32,
                               .prompts = GOLDEN_PROMPTS_MAX,
                               .text_tokens = 256,
                               .kl_max = 1e-5,
@@ -205,7 +206,7 @@ Test(golden, ryz_tiny_in_f32_equals_llama_cpp)
         if (strcmp(ryz_kernels_name(i), "ref") == 0) continue;
         try_model(model, golden,
                   &(struct trial){.isa = ryz_kernels_name(i),
-                                  .kv_f32 = true,
+                                  .kv_type = RYZ_KV_F32,
                                   .prompts = GOLDEN_PROMPTS_MAX,
                                   .text_tokens = GOLDEN_TOKENS_MAX,
                                   .kl_max = 1e-5,
@@ -254,9 +255,10 @@ Test(golden, smollm2_is_close_to_llama_cpp)
                                   .kl_max = 2e-3,
                                   .perplexity_max = 5e-3});
     }
-    try_model(model, golden,
-              &(struct trial){
-                  .isa = "auto", .kv_f32 = true, .prompts = GOLDEN_PROMPTS_MAX, .kl_max = 2e-3});
+    try_model(
+        model, golden,
+        &(struct trial){
+            .isa = "auto", .kv_type = RYZ_KV_F32, .prompts = GOLDEN_PROMPTS_MAX, .kl_max = 2e-3});
     ryz_model_close(model);
     free(golden);
 }

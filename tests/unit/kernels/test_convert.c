@@ -1,8 +1,11 @@
 /*
- * Goal: F16 and BF16 round to nearest even everywhere, in every table.
- * Method: all 65,536 codes and the midpoints between neighbours, which F32 holds exactly.
+ * Goal: F16, BF16 and INT8 round to nearest even everywhere, in every table.
+ * Method: all 65,536 codes and the midpoints between neighbours, which F32 holds exactly; INT8
+ * vectors of seeded bits, ties and lengths against the reference, and the reference against its
+ * bound.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include <criterion/criterion.h>
 
@@ -111,6 +114,82 @@ Test(kernels_convert, store_bf16_equals_the_scalar_rounding_for_any_bits)
                 cr_assert_eq(dst[i], bf16_from_f32(src[i]), "%s %x", table_at(t)->name,
                              f32_bits(src[i]));
             }
+        }
+    }
+}
+
+/* Any bits, or values whose quotients by the scale are ties. */
+static void fill_for_int8(struct rng *rng, float *src, size_t count, size_t kind)
+{
+    float unit = ldexpf(1.0F, (int)rng_below(rng, 240) - 140);
+    for (size_t i = 0; i < count; i++) {
+        if (kind % 3 == 0) src[i] = f32_from_bits((uint32_t)rng_next(rng));
+        if (kind % 3 == 1) src[i] = ((float)rng_below(rng, 254) - 126.5F) * unit;
+        if (kind % 3 == 2) src[i] = rng_float(rng, unit);
+    }
+    if (kind % 3 == 1) src[rng_below(rng, count)] = -127.0F * unit; /* the scale is the unit */
+}
+
+Test(kernels_convert, store_int8_gives_the_bytes_of_the_reference_in_every_table)
+{
+    struct rng rng = rng_start(12);
+    const struct ryz_kernels *ref = ryz_kernels_find("ref");
+    for (size_t kind = 0; kind < 3000; kind++) {
+        size_t count = 1 + rng_below(&rng, 130);
+        float *src = guarded_floats(count), expected_scale = 1.0F;
+        int8_t *expected = guarded(count), *actual = guarded(count);
+        fill_for_int8(&rng, src, count, kind);
+        ref->store_int8(expected, &expected_scale, src, count);
+        for (size_t t = 0; table_at(t); t++) {
+            float scale = -1.0F;
+            memset(actual, 0x55, count);
+            table_at(t)->store_int8(actual, &scale, src, count);
+            cr_assert_arr_eq(actual, expected, count, "%s", table_at(t)->name);
+            cr_assert(isnan(expected_scale) ? isnan(scale) : scale == expected_scale);
+        }
+        guarded_release();
+    }
+}
+
+Test(kernels_convert, store_int8_is_off_by_half_a_step_at_most)
+{
+    struct rng rng = rng_start(13);
+    for (size_t kind = 0; kind < 300; kind++) {
+        float src[64], scale = 0.0F, largest = 0.0F;
+        int8_t codes[64];
+        for (size_t i = 0; i < 64; i++) {
+            src[i] = rng_float(&rng, 4.0F);
+            largest = fmaxf(largest, fabsf(src[i]));
+        }
+        ryz_kernels_find("auto")->store_int8(codes, &scale, src, 64);
+        cr_assert_eq(scale, largest / 127.0F);
+        for (size_t i = 0; i < 64; i++) {
+            double off = (double)src[i] - (double)scale * codes[i];
+            cr_assert_leq(fabs(off), (double)scale * 0.50001);
+            if (fabsf(src[i]) == largest) cr_assert_eq(abs(codes[i]), 127);
+        }
+    }
+}
+
+Test(kernels_convert, store_int8_of_what_has_no_code)
+{
+    float zeros[20] = {0}, tiny[20], spoilt[20] = {1.0F}, scale;
+    int8_t codes[20];
+    for (size_t i = 0; i < 20; i++) tiny[i] = -1e-37F;
+    for (size_t t = 0; table_at(t); t++) {
+        const float *const nothing[] = {zeros, tiny};
+        for (size_t k = 0; k < 2; k++) {
+            memset(codes, 0x55, sizeof codes);
+            table_at(t)->store_int8(codes, &scale, nothing[k], 20);
+            cr_assert_eq(scale, 0.0F);
+            for (size_t i = 0; i < 20; i++) cr_assert_eq(codes[i], 0);
+        }
+        for (size_t i = 0; i < 20; i++) {
+            spoilt[i] = i % 2 ? NAN : -INFINITY;
+            table_at(t)->store_int8(codes, &scale, spoilt, 20);
+            cr_assert(isnan(scale), "%s %zu", table_at(t)->name, i);
+            for (size_t k = 0; k < 20; k++) cr_assert_eq(codes[k], 0);
+            spoilt[i] = 1.0F;
         }
     }
 }

@@ -19,7 +19,7 @@ Test(kernels_table, every_listed_name_is_found_and_complete)
         const struct ryz_kernels *k = ryz_kernels_find(name);
         cr_assert_str_eq(k->name, name);
         cr_assert(k->matmul && k->dequantize_row && k->quantize_row && k->rmsnorm && k->rope);
-        cr_assert(k->silu_mul && k->add && k->store_bf16 && k->attention);
+        cr_assert(k->silu_mul && k->add && k->store_bf16 && k->store_int8 && k->attention);
     }
     cr_assert_geq(count, 1);
     cr_assert_str_eq(ryz_kernels_name(count - 1), "ref");

@@ -46,9 +46,23 @@ Test(kv_store, holds_every_block_of_every_layer_in_bf16)
 Test(kv_store, takes_twice_the_bytes_in_f32)
 {
     struct ryz_kv_shape shape = small;
-    shape.f32 = true;
+    shape.type = RYZ_KV_F32;
     cr_assert_eq(ryz_kv_block_bytes(&shape), 2 * ryz_kv_block_bytes(&small));
     pools_are_disjoint(&shape);
+}
+
+Test(kv_store, takes_little_more_than_half_the_bytes_in_int8)
+{
+    struct ryz_kv_shape shape = small;
+    shape.type = RYZ_KV_INT8;
+    cr_assert_eq(ryz_kv_block_bytes(&shape), 3 * 2 * 2 * (4 * 4 + 4 * 5)); /* 4 scales, 4 vectors */
+    pools_are_disjoint(&shape);
+    /* Of a model: 136 bytes where BF16 takes 256. */
+    struct ryz_kv_shape model = {
+        .n_layers = 30, .n_kv_heads = 3, .head_dim = 64, .block_tokens = 16, .n_blocks = 1};
+    size_t bf16_bytes = ryz_kv_block_bytes(&model);
+    model.type = RYZ_KV_INT8;
+    cr_assert_eq(ryz_kv_block_bytes(&model) * 256, bf16_bytes * 136);
 }
 
 Test(kv_store, tells_its_shape)

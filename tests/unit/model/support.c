@@ -385,7 +385,7 @@ void rig_open(struct rig *rig, const struct ryz_model *model, const struct rig_o
         .head_dim = info->head_dim,
         .block_tokens = or_default(options->block_tokens, 16),
         .n_blocks = or_default(options->n_blocks, 32),
-        .f32 = options->kv_f32,
+        .type = options->kv_type,
     };
     rig->model = model;
     cr_assert_eq(ryz_backend_open(&backend, &rig->backend, &error), RYZ_OK, "%s", error.text);

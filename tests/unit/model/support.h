@@ -95,7 +95,7 @@ struct rig_options {
     uint32_t threads;                   /* 1 */
     uint32_t block_tokens, n_blocks;    /* 16, 32 */
     uint32_t max_tokens, max_sequences; /* 128, 16 */
-    bool kv_f32;
+    enum ryz_kv_type kv_type;
 };
 
 void rig_open(struct rig *rig, const struct ryz_model *model, const struct rig_options *options);
