@@ -24,6 +24,7 @@ struct head {
     float *out;
     struct ryz_kv_layout layout;
     size_t kv_offset; /* of its kv head within a block, bytes */
+    bool leads;       /* the first of the call to read this kv head */
 };
 
 /* Where the kv head's part of block i of the sequence starts. */
@@ -37,6 +38,25 @@ static uint32_t block_count(const struct ryz_attention *a, uint32_t i)
 {
     uint32_t left = a->context_tokens - i * a->block_tokens;
     return left < a->block_tokens ? left : a->block_tokens;
+}
+
+#define AHEAD_BLOCKS 8u /* between asking for a block and using it */
+
+/* Asks for the kv head's part of block i ahead of its use. Blocks lie anywhere, and a CPU's own
+ * prefetcher takes some lines to notice a new place. Inline: GCC takes a function that only
+ * prefetches for one without effect and drops the call. */
+V16_INLINE void prefetch_block(enum ryz_kv_type type, const struct head *head, const void *pool,
+                               uint32_t i)
+{
+    if (!head->leads || (uint64_t)i * head->a->block_tokens >= head->a->context_tokens) return;
+    const char *start = (const char *)block_start(head, pool, i);
+    /* INT8 keeps a head's positions together, BF16 does not. */
+    uint32_t pieces = type == RYZ_KV_INT8 ? 1 : head->a->block_tokens;
+    for (uint32_t t = 0; t < pieces; t++, start += head->layout.position_bytes) {
+        for (size_t at = 0; at < head->layout.head_bytes; at += 64) {
+            _mm_prefetch(start + at, _MM_HINT_T0);
+        }
+    }
 }
 
 /* x[i] *= scales[i]. */
@@ -99,6 +119,7 @@ V16_INLINE void score_block(enum ryz_kv_type type, const struct head *head, uint
     const uint8_t *start = block_start(head, head->a->k_pool, block);
     const uint8_t *first = start + head->layout.values_offset;
     uint32_t count = block_count(head->a, block);
+    prefetch_block(type, head, head->a->k_pool, block + AHEAD_BLOCKS);
     for (uint32_t t = 0; t < count; t += 4) {
         const uint8_t *k[4];
         for (uint32_t i = 0; i < 4; i++) {
@@ -150,6 +171,7 @@ V16_INLINE void weigh(enum ryz_kv_type type, const struct head *head, size_t d, 
     for (uint32_t block = 0; block * a->block_tokens < a->context_tokens; block++) {
         const uint8_t *v = block_start(head, a->v_pool, block) + offset;
         uint32_t count = block_count(a, block);
+        prefetch_block(type, head, a->v_pool, block + AHEAD_BLOCKS);
         for (uint32_t t = 0; t < count; t++, v += head->layout.position_bytes) {
             struct v16 weight = v16_set1(*p++);
             for (size_t i = 0; i < vectors; i++) {
@@ -214,6 +236,7 @@ void V16_ISA(attention)(const struct ryz_attention *a)
             .out = a->out + (size_t)i * a->head_dim,
             .layout = layout,
             .kv_offset = i / heads_per_kv * layout.head_bytes,
+            .leads = i == a->head_first || i % heads_per_kv == 0,
         };
         if (a->kv_type == RYZ_KV_INT8) {
             attend_int8(&head);
