@@ -21,7 +21,7 @@
     X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \
     X(REQUESTS_FINISHED, COUNTER, "ryz_requests_finished_total", "Requests answered in full")      \
     X(REQUESTS_REJECTED, COUNTER, "ryz_requests_rejected_total",                                   \
-      "Requests refused by a full queue")                                                          \
+      "Requests refused for lack of room or time")                                                 \
     X(REQUESTS_CANCELLED, COUNTER, "ryz_requests_cancelled_total",                                 \
       "Requests given up by the client")                                                           \
     X(REQUESTS_FAILED, COUNTER, "ryz_requests_failed_total", "Requests that ended in an error")    \

@@ -93,40 +93,6 @@ static inline struct ryz_gpu_row ryz_row_gpu(const struct ryz_gpu_sample *s, int
                                 .clk_mhz = s->clock_mhz};
 }
 
-static inline struct ryz_sched_config_row ryz_row_sched_config(const struct ryz_core_config *config,
-                                                               uint64_t digest)
-{
-    struct ryz_sched_config_row row = {0};
-    const struct ryz_sched_limits *limits = &config->limits;
-    snprintf(row.policy, sizeof row.policy, "%s", config->policy);
-    row.seed = config->seed;
-    row.digest = digest;
-    row.step_ns_max = limits->step_ns_max;
-    row.batch_requests_max = limits->batch_requests_max;
-    row.batch_tokens_max = limits->batch_tokens_max;
-    row.prefill_chunk_max = limits->prefill_chunk_max;
-    row.kv_block_tokens = limits->kv_block_tokens;
-    row.kv_blocks = limits->kv_blocks;
-    row.queue_requests_max = limits->queue_requests_max;
-    row.context_tokens_max = limits->context_tokens_max;
-    return row;
-}
-
-/* The configuration a replay opens its core with; `policy` is borrowed from the row. */
-static inline struct ryz_core_config ryz_row_core_config(const struct ryz_sched_config_row *row)
-{
-    struct ryz_core_config config = {.policy = row->policy, .seed = row->seed};
-    config.limits.step_ns_max = row->step_ns_max;
-    config.limits.batch_requests_max = row->batch_requests_max;
-    config.limits.batch_tokens_max = row->batch_tokens_max;
-    config.limits.prefill_chunk_max = row->prefill_chunk_max;
-    config.limits.kv_block_tokens = row->kv_block_tokens;
-    config.limits.kv_blocks = row->kv_blocks;
-    config.limits.queue_requests_max = row->queue_requests_max;
-    config.limits.context_tokens_max = row->context_tokens_max;
-    return config;
-}
-
 static inline struct ryz_run_event_row ryz_row_event(int64_t t_ns, enum ryz_run_event_kind kind,
                                                      int32_t who, double value, const char *note)
 {
