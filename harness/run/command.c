@@ -64,7 +64,8 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
 bool ryz_command_fill(const struct ryz_plan *plan, const char *control_path, char *out,
                       size_t capacity)
 {
-    struct line line = {.out = out, .capacity = capacity};
+    struct line line = {.capacity = capacity};
+    line.out = out;
     const char *at = plan->engine.spawn;
     bool fits = true;
     while (fits && *at != '\0') {
