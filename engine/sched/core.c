@@ -54,6 +54,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     ryz_step_cost_init(&core->cost);
     ryz_wait_model_init(&core->waits);
     enum ryz_status status = open_parts(core, error);
+    if (status == RYZ_OK) status = ryz_core_prefix_open(core, config->prefix_cache, error);
     if (status != RYZ_OK) {
         ryz_core_close(core);
         return status;
@@ -65,6 +66,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
 void ryz_core_close(struct ryz_core *core)
 {
     if (core == NULL) return;
+    ryz_core_prefix_close(core);
     ryz_request_table_close(&core->table);
     ryz_wait_queue_close(&core->queue);
     ryz_kv_ledger_close(core->ledger);
@@ -131,6 +133,7 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
         ryz_core_note_decision(core, decision, sizeof decision);
         core->stats.rejected++;
         core->stats.rejected_late += refused == RYZ_EFFECT_REJECTED_LATE;
+        ryz_core_give_hashes(core, event->request_id, RYZ_SLOT_NONE);
         return (struct ryz_effect){
             .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate_ns};
     }
@@ -143,6 +146,7 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
     view.slot = slot;
     view.urgency = request->key.first;
     request->view = view;
+    ryz_core_give_hashes(core, event->request_id, slot);
     ryz_core_enqueue(core, slot);
     return (struct ryz_effect){
         .kind = RYZ_EFFECT_ADMITTED, .slot = slot, .estimate_ns = estimate_ns};
@@ -163,6 +167,7 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     if (again_end > begin) core->stats.tokens_recomputed += again_end - begin;
     if (end > request->computed_high) request->computed_high = end;
     request->view.computed_tokens = end;
+    ryz_core_publish(core, item->slot);
     if (item->samples) {
         request->token_due = true;
         core->tokens_due++;
@@ -201,6 +206,7 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
         ryz_wait_model_learn_first(&core->waits, request->estimate_ns,
                                    event->t_ns - request->view.arrived_ns);
     core->stats.tokens_decoded++;
+    ryz_core_add_hash(core, event->slot, event->hash);
     ryz_fair_share_charge(&core->share, request->view.tenant, 0, 1);
     bool last = (event->flags & RYZ_EVF_END) != 0 ||
                 request->view.decoded_tokens == request->view.output_tokens_max;
@@ -250,6 +256,9 @@ struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *e
     case RYZ_EV_FAULT:
         core->fault_permille = event->permille;
         return none;
+    case RYZ_EV_HASHES:
+        ryz_core_stage_hashes(core, event);
+        return none;
     case RYZ_EV_PLAN:
         break;
     }
@@ -282,5 +291,9 @@ struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
     stats.waiting = core->table.waiting_count;
     stats.kv_blocks_total = ryz_kv_ledger_block_count(core->ledger);
     stats.kv_blocks_used = stats.kv_blocks_total - ryz_kv_ledger_free_count(core->ledger);
+    struct ryz_kv_cache_stats cache = ryz_kv_ledger_cache_stats(core->ledger);
+    stats.kv_blocks_cached = ryz_kv_ledger_cached_count(core->ledger);
+    stats.cache_evicted_blocks = cache.evicted_blocks;
+    stats.cache_missed_blocks = cache.evicted_missed_blocks;
     return stats;
 }

@@ -25,7 +25,8 @@ enum ryz_event_kind {
     RYZ_EV_TOKEN,     /* one token sampled for a request of the step just done */
     RYZ_EV_CANCEL,    /* the client left, a deadline passed, or the step failed */
     RYZ_EV_LIMITS,    /* an operator or controller changed the limits */
-    RYZ_EV_FAULT      /* KV allocations fail with `permille` from now on; 0 ends it */
+    RYZ_EV_FAULT,     /* KV allocations fail with `permille` from now on; 0 ends it */
+    RYZ_EV_HASHES     /* some more chain hashes of the request that arrives next, in order */
 };
 
 /* 64 bytes, also the record of the event log; unused fields are 0. In LIMITS a 0 keeps that limit.
@@ -42,10 +43,34 @@ struct ryz_event {
     uint32_t slot;              /* TOKEN, CANCEL: as ARRIVE's effect said */
     uint16_t tenant;            /* ARRIVE */
     uint8_t priority;           /* ARRIVE */
-    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED */
-    int64_t first_deadline_ns;  /* ARRIVE: for the first token; 0: none */
+    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED; HASHES: their
+                                   number, see ryz_event_hash */
+    union {
+        int64_t first_deadline_ns; /* ARRIVE: for the first token; 0: none */
+        uint64_t hash;             /* TOKEN: chain hash of the block that it fills; 0: fills none */
+    };
 };
 _Static_assert(sizeof(struct ryz_event) == 64, "the event log's record");
+
+#define RYZ_EVENT_HASHES_MAX 3u /* in one HASHES event */
+
+/* The i-th hash of a HASHES event lies in duration_ns, deadline_ns, hash. */
+static inline uint64_t ryz_event_hash(const struct ryz_event *event, uint32_t i)
+{
+    return i == 0   ? (uint64_t)event->duration_ns
+           : i == 1 ? (uint64_t)event->deadline_ns
+                    : event->hash;
+}
+
+static inline void ryz_event_set_hash(struct ryz_event *event, uint32_t i, uint64_t hash)
+{
+    if (i == 0)
+        event->duration_ns = (int64_t)hash;
+    else if (i == 1)
+        event->deadline_ns = (int64_t)hash;
+    else
+        event->hash = hash;
+}
 
 #define RYZ_EVF_END    1u /* TOKEN: end of sequence, a stop string, or whatever ends the output */
 #define RYZ_EVF_FAILED 2u /* STEP_DONE: nothing was computed; the driver cancels or retries */
@@ -70,6 +95,7 @@ struct ryz_core_config {
     struct ryz_sched_limits limits;
     const char *policy; /* see ryz_sched_policy_name */
     uint64_t seed;      /* of the draws of RYZ_EV_FAULT */
+    bool prefix_cache;  /* full blocks are found again by their hashes (HASHES, TOKEN) */
     /* Called for every event in order, PLAN included, before it is applied; may be NULL. */
     void (*log)(void *context, const struct ryz_event *event);
     void *log_context;
@@ -79,14 +105,19 @@ struct ryz_core_config {
 struct ryz_core_stats {
     uint32_t running, waiting;
     uint32_t kv_blocks_used, kv_blocks_total;
+    uint32_t kv_blocks_cached; /* of those not used: with contents that may be found again */
     uint64_t arrived, rejected, finished, cancelled, preempted;
     uint64_t rejected_late; /* of the rejected: for a deadline */
     uint64_t starved;       /* moved to the front after starve_ns */
     uint64_t steps, failed_steps;
     uint64_t prompt_tokens_computed; /* recomputation included */
     uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */
-    uint64_t tokens_decoded;         /* TOKEN events applied */
-    uint64_t kv_alloc_failures;      /* injected */
+    uint64_t prompt_tokens_cached;   /* found in the prefix cache instead of computed */
+    uint64_t cache_lookup_tokens;    /* asked of the prefix cache, in full blocks */
+    uint64_t cache_evicted_blocks;
+    uint64_t cache_missed_blocks; /* asked for after they had been evicted */
+    uint64_t tokens_decoded;      /* TOKEN events applied */
+    uint64_t kv_alloc_failures;   /* injected */
 };
 
 struct ryz_core; /* opaque */
@@ -112,6 +143,8 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
 /* When to ask again although no event came; RYZ_TIME_NEVER: no need. */
 int64_t ryz_core_wake_ns(const struct ryz_core *core);
 
+/* Tokens of a running slot that were found in the prefix cache when it was last started. */
+uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
 /* Block ids of a slot in position order, borrowed until the next call; count may be 0. */
 const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count);
 

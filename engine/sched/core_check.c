@@ -99,6 +99,8 @@ const char *ryz_core_event_fault(const struct ryz_core *core, const struct ryz_e
         return ryz_core_limits_fault(&after);
     case RYZ_EV_FAULT:
         return event->permille <= 1000 ? NULL : "a fault of more than 1000 permille";
+    case RYZ_EV_HASHES:
+        return ryz_core_hashes_fault(core, event);
     default:
         return "an event of unknown kind";
     }

@@ -36,6 +36,12 @@ struct ryz_core {
     uint32_t tokens_due;     /* TOKENs still owed for the step just done */
     uint32_t fault_permille; /* of KV allocations that fail now */
     uint64_t fault_draws;    /* since open: the index of the next draw */
+    /* Prefix cache; NULL without it. */
+    uint64_t *hashes;   /* [slot_count][table.table_blocks] of each slot's full blocks */
+    uint64_t *staged;   /* [table.table_blocks] of the request that arrives next */
+    uint64_t staged_id; /* the request they are for */
+    uint32_t staged_count;
+
     uint64_t waiting_tokens; /* to be computed for waiting requests before their next token */
     uint64_t digest;
     struct ryz_core_stats stats; /* counters; the gauges are filled when asked */
@@ -51,6 +57,30 @@ const char *ryz_core_limits_fault(const struct ryz_sched_limits *limits);
 /* The limits after a LIMITS event. */
 struct ryz_sched_limits ryz_core_limits_after(const struct ryz_sched_limits *limits,
                                               const struct ryz_event *event);
+/* The tables of the prefix cache, where the configuration wants it. */
+RYZ_MUST_USE enum ryz_status ryz_core_prefix_open(struct ryz_core *core, bool wanted,
+                                                  struct ryz_error *error);
+void ryz_core_prefix_close(struct ryz_core *core);
+/* NULL when a HASHES event can follow, else what is wrong. */
+const char *ryz_core_hashes_fault(const struct ryz_core *core, const struct ryz_event *event);
+/* Takes a HASHES event's hashes; gives the staged ones to an arrival, which may have been refused
+ * (RYZ_SLOT_NONE). */
+void ryz_core_stage_hashes(struct ryz_core *core, const struct ryz_event *event);
+void ryz_core_give_hashes(struct ryz_core *core, uint64_t request_id, uint32_t slot);
+/* Prompt tokens of the request that arrives now which are in the cache. */
+uint32_t ryz_core_staged_tokens(const struct ryz_core *core, const struct ryz_request_view *view);
+/* A token has filled a block of a slot. */
+void ryz_core_add_hash(struct ryz_core *core, uint32_t slot, uint64_t hash);
+/* Says in the view of a waiting slot what is found of its beginning. */
+void ryz_core_look_up(const struct ryz_core *core, uint32_t slot, struct ryz_request_view *view);
+/* Takes what is found for a slot that has just been started; its tokens. */
+uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot);
+/* Indexes the blocks of a running slot that are full and computed. */
+void ryz_core_publish(struct ryz_core *core, uint32_t slot);
+
+/* Blocks of a running slot that nobody else holds. */
+uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot);
+
 /* Whether an arrival is turned away, and why (NONE: it is not); *first_ns: its believed time to the
  * first token, 0 where there is no opinion. */
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,

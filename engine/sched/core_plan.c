@@ -15,14 +15,15 @@
 #include <stdio.h>
 
 #define RETRY_NS        RYZ_NS_PER_MS /* when injected failures held everything back */
+#define DISPLACE_MAX    16u           /* requests that may take others' places in one step */
 #define KV_FAULT_STREAM UINT64_C(0x6b76)
 
 /* Waiting requests that the policy may start in this step. */
 static uint32_t window_size(const struct ryz_core *core)
 {
-    uint32_t places = core->limits.batch_requests_max;
-    if (!core->policy->displaces)
-        places = places > core->table.running_count ? places - core->table.running_count : 0;
+    uint32_t most = core->limits.batch_requests_max, running = core->table.running_count;
+    uint32_t places = most > running ? most - running : 0;
+    if (core->policy->displaces) places = ryz_min_u32(places + DISPLACE_MAX, most);
     return ryz_min_u32(places, core->table.waiting_count);
 }
 
@@ -31,11 +32,16 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
     const struct ryz_request_table *table = &core->table;
     uint32_t window = window_size(core), count = 0;
     RYZ_ASSERT(table->running_count + window <= RYZ_VIEW_MAX);
-    for (uint32_t i = 0; i < table->running_count; i++)
-        core->view[count++] = table->requests[table->running[i]].view;
+    for (uint32_t i = 0; i < table->running_count; i++) {
+        core->view[count] = table->requests[table->running[i]].view;
+        core->view[count++].own_blocks = ryz_core_own_blocks(core, table->running[i]);
+    }
     uint32_t slots[RYZ_BATCH_MAX];
     window = ryz_wait_queue_first(&core->queue, core->share.service, window, slots);
-    for (uint32_t i = 0; i < window; i++) core->view[count++] = table->requests[slots[i]].view;
+    for (uint32_t i = 0; i < window; i++) {
+        core->view[count] = table->requests[slots[i]].view;
+        ryz_core_look_up(core, slots[i], &core->view[count++]);
+    }
     return (struct ryz_sched_view){
         .now_ns = now_ns,
         .requests = core->view,
@@ -65,53 +71,69 @@ static bool allocation_fails(struct ryz_core *core)
     return (bits >> 32) * 1000 >> 32 < core->fault_permille;
 }
 
-/* Starts the request if it waits and allocates its blocks; false: an injected failure left it as it
- * was. */
-static bool start_run(struct ryz_core *core, const struct ryz_plan_item *item)
+/* A waiting request gets its place, and what the prefix cache has of it. */
+static void start(struct ryz_core *core, const struct ryz_plan_item *item)
 {
     struct ryz_request *request = &core->table.requests[item->slot];
-    uint32_t end = item->first_position + item->tokens;
-    uint32_t blocks = ryz_ceil_div_u32(end, core->limits.kv_block_tokens);
-    if (blocks > request->view.kv_blocks && allocation_fails(core)) {
-        core->stats.kv_alloc_failures++;
-        return false;
-    }
-    if (request->state == RYZ_SLOT_WAITING) {
-        ryz_core_dequeue(core, item->slot);
-        ryz_request_table_start(&core->table, item->slot);
-        if (request->view.preemptions == 0)
-            ryz_fair_share_charge(&core->share, request->view.tenant, request->view.prompt_tokens,
-                                  0);
-    }
-    if (blocks > request->view.kv_blocks) {
-        RYZ_ASSERT(blocks <= core->table.table_blocks);
-        uint32_t *held = ryz_request_table_blocks(&core->table, item->slot);
-        bool allocated = ryz_kv_ledger_alloc(core->ledger, blocks - request->view.kv_blocks,
-                                             held + request->view.kv_blocks);
-        RYZ_ASSERT(allocated);
-        request->view.kv_blocks = blocks;
-    }
-    request->planned_tokens = item->tokens;
-    return true;
+    ryz_core_dequeue(core, item->slot);
+    ryz_request_table_start(&core->table, item->slot);
+    uint32_t cached = ryz_core_take_prefix(core, item->slot);
+    RYZ_ASSERT(cached == item->first_position);
+    if (request->view.preemptions > 0) return;
+    cached = ryz_min_u32(cached, request->view.prompt_tokens);
+    ryz_fair_share_charge(&core->share, request->view.tenant, request->view.prompt_tokens - cached,
+                          0);
 }
 
-/* Applies the items in order and closes the gaps that injected failures leave. */
+static uint32_t blocks_after(const struct ryz_core *core, const struct ryz_plan_item *item)
+{
+    return ryz_ceil_div_u32(item->first_position + item->tokens, core->limits.kv_block_tokens);
+}
+
+/* Applies the items in order, but for new blocks, and closes the gaps that injected failures leave:
+ * such a request stays as it was. */
 static void carry_out(struct ryz_core *core)
 {
     struct ryz_sched_plan *plan = &core->plan;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < plan->item_count; i++) {
         const struct ryz_plan_item *item = &plan->items[i];
-        if (item->action == RYZ_ACT_PREEMPT)
+        const struct ryz_request *request = &core->table.requests[item->slot];
+        if (item->action == RYZ_ACT_PREEMPT) {
             preempt(core, item->slot);
-        else if (!start_run(core, item))
-            continue;
+        } else {
+            bool grows = blocks_after(core, item) > request->view.kv_blocks;
+            if (grows && allocation_fails(core)) {
+                core->stats.kv_alloc_failures++;
+                continue;
+            }
+            if (request->state == RYZ_SLOT_WAITING) start(core, item);
+        }
         if (kept != i) plan->items[kept] = *item;
         kept++;
     }
     if (kept == plan->item_count) return;
     plan->item_count = kept;
     ryz_plan_count(plan);
+}
+
+/* Gives the runs their new blocks, after all have taken what the cache has: no allocation evicts
+ * what a later one of this plan was promised. */
+static void allocate(struct ryz_core *core)
+{
+    for (uint32_t i = 0; i < core->plan.item_count; i++) {
+        const struct ryz_plan_item *item = &core->plan.items[i];
+        struct ryz_request *request = &core->table.requests[item->slot];
+        if (item->action != RYZ_ACT_RUN) continue;
+        uint32_t blocks = blocks_after(core, item), held = request->view.kv_blocks;
+        request->planned_tokens = item->tokens;
+        if (blocks <= held) continue;
+        RYZ_ASSERT(blocks <= core->table.table_blocks);
+        bool allocated = ryz_kv_ledger_alloc(
+            core->ledger, blocks - held, ryz_request_table_blocks(&core->table, item->slot) + held);
+        RYZ_ASSERT(allocated);
+        request->view.kv_blocks = blocks;
+    }
 }
 
 /* The plan as numbers without padding, so that equal plans have equal digests. */
@@ -150,6 +172,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     ryz_sched_step(core->policy, &view, &core->plan);
     uint32_t wanted = core->plan.run_count;
     carry_out(core);
+    allocate(core);
     note_plan(core);
     if (core->plan.run_count > 0) {
         core->step_in_flight = true;

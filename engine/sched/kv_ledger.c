@@ -170,6 +170,12 @@ bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_
     return true;
 }
 
+uint32_t ryz_kv_ledger_find(const struct ryz_kv_ledger *ledger, uint64_t hash)
+{
+    _Static_assert(RYZ_PREFIX_NONE == UINT32_MAX, "what the header says");
+    return ryz_prefix_index_find(&ledger->index, hash);
+}
+
 uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t *hashes,
                              uint32_t count, uint32_t *cached)
 {

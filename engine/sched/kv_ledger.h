@@ -71,6 +71,8 @@ void ryz_kv_ledger_release_all(struct ryz_kv_ledger *ledger, const uint32_t *blo
  * cached, it becomes free and the new one takes its place, so that contents in use are not evicted
  * for the age of their copy. */
 bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_t hash);
+/* The block that is indexed under `hash`, UINT32_MAX if there is none. */
+uint32_t ryz_kv_ledger_find(const struct ryz_kv_ledger *ledger, uint64_t hash);
 /* How many leading blocks are indexed, changing nothing. *cached (may be NULL): how many of those
  * nobody holds; taking them costs as much of free_count as new blocks would. */
 uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t *hashes,

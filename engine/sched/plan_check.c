@@ -42,7 +42,7 @@ static const char *preempt_fault(const struct ryz_request_view *request,
     if (!request->running) return "a waiting request is preempted";
     if (tally->runs > 0) return "a preemption after a run";
     if (item->tokens != 0 || item->samples) return "a preempted request computes";
-    tally->blocks_freed += request->kv_blocks;
+    tally->blocks_freed += request->own_blocks;
     tally->preempts++;
     return NULL;
 }
@@ -63,7 +63,10 @@ static const char *run_fault(const struct ryz_sched_view *view,
     if (blocks > request->kv_blocks) tally->blocks_needed += blocks - request->kv_blocks;
     tally->tokens += item->tokens;
     tally->runs++;
-    if (!request->running) tally->started++;
+    if (!request->running) {
+        tally->started++;
+        tally->blocks_needed += tally->preempts > 0 ? request->kv_blocks : request->claim_blocks;
+    }
     return NULL;
 }
 
@@ -98,8 +101,12 @@ const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_s
     if (tally.runs != plan->run_count) return "run_count is not the number of runs";
     if (tally.runs > view->limits.batch_requests_max) return "more runs than batch_requests_max";
     if (tally.tokens > view->limits.batch_tokens_max) return "more tokens than batch_tokens_max";
-    if (tally.blocks_needed > view->kv_blocks_free + tally.blocks_freed)
-        return "more KV blocks than are free";
+    /* Where all but one, or all, are preempted, what they shared among themselves is free too. */
+    uint32_t kept = view->running_count - tally.preempts;
+    uint64_t blocks = view->kv_blocks_free + tally.blocks_freed;
+    if (tally.preempts > 0 && kept <= 1)
+        blocks = view->limits.kv_blocks - (kept == 1 ? view->requests[0].kv_blocks : 0);
+    if (tally.blocks_needed > blocks) return "more KV blocks than are free";
     uint32_t running = view->running_count - tally.preempts + tally.started;
     if (tally.started > 0 && running > view->limits.batch_requests_max)
         return "more running requests than batch_requests_max";

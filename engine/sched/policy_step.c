@@ -57,11 +57,19 @@ static uint32_t blocks_for(const struct step *step, uint32_t tokens)
     return ryz_ceil_div_u32(tokens, step->view->limits.kv_block_tokens);
 }
 
-/* Blocks a request lacks to hold all its present tokens. */
+/* Free blocks that a request needs to hold its tokens up to `end`. Where somebody is preempted, the
+ * blocks that a waiting one finds may have been his, so all of them count. */
+static uint32_t blocks_to(const struct step *step, const struct ryz_request_view *request,
+                          uint32_t end)
+{
+    uint32_t blocks = blocks_for(step, end);
+    if (!request->running && step->kept < step->view->running_count) return blocks;
+    return (blocks > request->kv_blocks ? blocks - request->kv_blocks : 0) + request->claim_blocks;
+}
+
 static uint32_t owed_by(const struct step *step, const struct ryz_request_view *request)
 {
-    uint32_t blocks = blocks_for(step, total_tokens(request));
-    return blocks > request->kv_blocks ? blocks - request->kv_blocks : 0;
+    return blocks_to(step, request, total_tokens(request));
 }
 
 static bool is_fast_enough(const struct step *step, uint32_t first, uint32_t tokens)
@@ -109,14 +117,11 @@ static void add_run(struct step *step, uint32_t view_index, uint32_t tokens)
     const struct ryz_request_view *request = &step->view->requests[view_index];
     struct ryz_sched_plan *plan = step->plan;
     uint32_t end = request->computed_tokens + tokens;
-    uint32_t blocks = blocks_for(step, end);
-    if (blocks > request->kv_blocks) {
-        uint32_t allocated = blocks - request->kv_blocks;
-        RYZ_ASSERT(allocated <= step->blocks_free);
-        RYZ_ASSERT(allocated <= step->blocks_owed);
-        step->blocks_free -= allocated;
-        step->blocks_owed -= allocated;
-    }
+    uint32_t allocated = blocks_to(step, request, end);
+    RYZ_ASSERT(allocated <= step->blocks_free);
+    RYZ_ASSERT(allocated <= step->blocks_owed);
+    step->blocks_free -= allocated;
+    step->blocks_owed -= allocated;
     RYZ_ASSERT(tokens <= step->tokens_left);
     step->tokens_left -= tokens;
     plan->run_count++;
@@ -134,9 +139,14 @@ static void add_run(struct step *step, uint32_t view_index, uint32_t tokens)
 /* The last of the kept running requests loses its place and its blocks. */
 static void drop_last(struct step *step)
 {
-    const struct ryz_request_view *victim = &step->view->requests[--step->kept];
-    step->blocks_free += victim->kv_blocks;
+    const struct ryz_sched_view *view = step->view;
+    const struct ryz_request_view *victim = &view->requests[--step->kept];
+    step->blocks_free += victim->own_blocks;
     step->blocks_owed -= owed_by(step, victim);
+    /* Blocks that only victims shared are free as well; needed where nobody else is left. */
+    if (step->kept <= 1 && step->plan->run_count == 0)
+        step->blocks_free =
+            view->limits.kv_blocks - (step->kept == 1 ? view->requests[0].kv_blocks : 0);
     if (wanted_tokens(victim) == 1) {
         step->decodes_ahead--;
         step->shape.decode_requests--;
@@ -201,13 +211,13 @@ static bool start_next(struct step *step)
     if (running >= limits->batch_requests_max ||
         step->plan->run_count >= limits->batch_requests_max || step->tokens_left == 0)
         return false;
-    uint32_t blocks = blocks_for(step, total_tokens(request));
+    uint32_t blocks = owed_by(step, request), first = request->computed_tokens;
     if (blocks + step->blocks_owed + headroom(step, running) > step->blocks_free) return false;
-    uint32_t tokens = cut_chunk(step, 0, total_tokens(request));
+    uint32_t tokens = cut_chunk(step, first, wanted_tokens(request));
     if (tokens == 0) return false;
     step->blocks_owed += blocks;
     add_run(step, step->next_waiting, tokens);
-    ryz_batch_shape_add(&step->shape, 0, tokens);
+    ryz_batch_shape_add(&step->shape, first, tokens);
     step->prefilled = true;
     step->started++;
     step->next_waiting++;
@@ -239,7 +249,7 @@ static uint32_t kept_beside(const struct step *step, const struct ryz_request_vi
         if (victim->urgency <= request->urgency ||
             victim->preemptions >= step->tunables->displaced_max)
             return UINT32_MAX;
-        free += victim->kv_blocks;
+        free += victim->own_blocks;
         owed -= owed_by(step, victim);
     }
     return kept;

@@ -27,6 +27,9 @@ struct ryz_request {
     int64_t estimate_ns;     /* believed at arrival: time to the first token; 0: no opinion */
     uint32_t computed_high;  /* most tokens ever computed: below is recomputation */
     uint32_t planned_tokens; /* in the step in flight; 0: not part of it */
+    uint32_t hash_count;     /* full blocks of its tokens whose hashes are known */
+    uint32_t published;      /* RUNNING: blocks that are in the index, or were found there */
+    uint32_t cached_tokens;  /* found when it was last started */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */
     uint32_t table;          /* RUNNING: number of its block table */
     uint32_t previous, next; /* WAITING: neighbours, RYZ_SLOT_NONE at the ends */

@@ -28,8 +28,12 @@ struct ryz_request_view {
     uint32_t prompt_tokens;    /* whole prompt */
     uint32_t output_tokens_max;
     uint32_t decoded_tokens;  /* output so far */
-    uint32_t computed_tokens; /* of prompt + decoded, now in the KV cache */
-    uint32_t kv_blocks;       /* blocks held now */
+    uint32_t computed_tokens; /* of prompt + decoded, now in the KV cache; of a waiting request:
+                                 found there, it will start behind them */
+    uint32_t kv_blocks;       /* blocks held now; of a waiting request: found */
+    uint32_t own_blocks;      /* of a running request: those that nobody shares */
+    uint32_t claim_blocks;    /* of the blocks found, those that nobody holds: they count as free
+                                 until the request starts */
     uint32_t preemptions;     /* so far */
     uint64_t urgency;         /* first part of its order key; 0: it has starved */
     uint16_t tenant;

@@ -7,6 +7,7 @@
 #include "tests/property/schedule_model.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/size.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -101,6 +102,36 @@ static bool goes_before(const struct model_request *a, const struct model_reques
     return a->class != b->class ? a->class < b->class : a->rank < b->rank;
 }
 
+/* The hash of a full block: equal for requests of a family while they are alike. */
+static uint64_t hash_of(const struct model *m, uint32_t id, uint32_t block)
+{
+    const struct model_request *r = &m->requests[id];
+    uint32_t end = (block + 1) * m->limits.kv_block_tokens;
+    uint64_t who = end <= r->alike ? 1000 + r->family : id;
+    return (who + 1) << 32 | (block + 1);
+}
+
+/* Tells the core the hashes of the prompt; now and then not all of them. */
+static void give_hashes(struct model *m, uint32_t id)
+{
+    const struct model_request *r = &m->requests[id];
+    uint32_t full = r->prompt / m->limits.kv_block_tokens;
+    uint32_t pool = m->limits.kv_blocks * m->limits.kv_block_tokens;
+    uint32_t most = ryz_ceil_div_u32(ryz_min_u32(m->limits.context_tokens_max, pool),
+                                     m->limits.kv_block_tokens);
+    if (full > most) full = most;
+    /* As many draws whatever the length, so that a perturbed schedule stays the same one. */
+    uint32_t percent = below(m, 100);
+    if (chance(m, 5)) full = full * percent / 100;
+    for (uint32_t i = 0; i < full;) {
+        struct ryz_event event = {.kind = RYZ_EV_HASHES, .request_id = id};
+        for (; i < full && event.flags < RYZ_EVENT_HASHES_MAX; i++)
+            ryz_event_set_hash(&event, event.flags++, hash_of(m, id, i));
+        event.t_ns = m->now_ns;
+        (void)ryz_core_feed(m->core, &event);
+    }
+}
+
 static void arrive(struct model *m)
 {
     uint32_t id = m->arrived++;
@@ -109,6 +140,9 @@ static void arrive(struct model *m)
     r->output_max = 1 + below(m, 20);
     r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
     if (m->perturbed && id == 2) r->prompt++;
+    r->family = below(m, 3);
+    r->alike = chance(m, 70) ? below(m, 60) : 0;
+    if (m->config.prefix_cache) give_hashes(m, id);
     struct ryz_event event = draw_arrival(m, id);
     order_key(m, &event, r);
     struct ryz_effect effect = feed(m, event);
@@ -174,11 +208,11 @@ static void disturb(struct model *m)
         set_fault(m, chance(m, 40) ? 0 : below(m, 1001));
 }
 
-/* Every block has as many owners as requests that list it: here, where nothing is shared, one or
- * none; and the ledger counts as used just those. */
+/* Every block that requests list is theirs alone, or they share it as the same block of the same
+ * beginning; and the ledger counts as used just those. */
 static void check_blocks(struct model *m)
 {
-    bool held[MODEL_BLOCKS_MAX] = {false};
+    uint64_t held[MODEL_BLOCKS_MAX] = {0};
     uint32_t used = 0, running = 0;
     for (uint32_t id = 0; id < m->arrived; id++) {
         uint32_t count = 0;
@@ -186,15 +220,39 @@ static void check_blocks(struct model *m)
         const uint32_t *blocks = ryz_core_blocks(m->core, m->requests[id].slot, &count);
         for (uint32_t i = 0; i < count; i++) {
             CHECK(m, blocks[i] < m->limits.kv_blocks);
-            CHECK(m, !held[blocks[i]]);
-            held[blocks[i]] = true;
+            uint64_t *holder = &held[blocks[i]];
+            CHECK(m, *holder == 0 || (m->config.prefix_cache && *holder == hash_of(m, id, i)));
+            used += *holder == 0;
+            *holder = hash_of(m, id, i);
         }
-        used += count;
         running += count > 0;
     }
     struct ryz_core_stats stats = ryz_core_stats(m->core);
     CHECK(m, stats.kv_blocks_used == used);
     CHECK(m, stats.running == running);
+    CHECK(m, stats.kv_blocks_cached <= m->limits.kv_blocks - used);
+}
+
+/* A request that starts behind cached tokens finds blocks that really hold its beginning. */
+static void check_found(struct model *m, const struct ryz_plan_item *item)
+{
+    uint32_t count = 0, id = (uint32_t)item->request_id;
+    uint32_t found = item->first_position / m->limits.kv_block_tokens;
+    const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
+    CHECK(m, m->config.prefix_cache && item->first_position % m->limits.kv_block_tokens == 0);
+    CHECK(m, found <= count && ryz_core_cached_tokens(m->core, item->slot) == item->first_position);
+    for (uint32_t i = 0; i < found; i++) CHECK(m, m->contents[blocks[i]] == hash_of(m, id, i));
+}
+
+/* What the step writes: blocks that it fills hold their contents, others nothing whole. */
+static void write_blocks(struct model *m, const struct ryz_plan_item *item)
+{
+    uint32_t count = 0, size = m->limits.kv_block_tokens;
+    const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
+    uint32_t end = item->first_position + item->tokens;
+    for (uint32_t i = item->first_position / size; i * size < end; i++)
+        m->contents[blocks[i]] =
+            (i + 1) * size <= end ? hash_of(m, (uint32_t)item->request_id, i) : 0;
 }
 
 /* One item against the book; books a preemption. */
@@ -210,8 +268,12 @@ static void check_item(struct model *m, const struct ryz_plan_item *item, uint32
         r->computed = 0;
         return;
     }
-    /* A preemption whose plan came to nothing under injected failures is seen here first. */
+    /* A start; also a preemption whose plan came to nothing under injected failures. */
     if (item->first_position == 0) r->computed = 0;
+    if (item->first_position != r->computed) {
+        check_found(m, item);
+        r->computed = item->first_position;
+    }
     CHECK(m, item->first_position == r->computed);
     uint32_t end = item->first_position + item->tokens, total = r->prompt + r->decoded;
     CHECK(m, item->tokens >= 1 && end <= total);
@@ -269,6 +331,10 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
     (void)feed(m, (struct ryz_event){.kind = RYZ_EV_STEP_DONE,
                                      .duration_ns = duration_ns,
                                      .flags = failed ? RYZ_EVF_FAILED : 0});
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        if (plan->items[i].action == RYZ_ACT_RUN &&
+            m->requests[plan->items[i].request_id].state == MODEL_LIVE)
+            write_blocks(m, &plan->items[i]);
     for (uint32_t i = 0; !failed && i < plan->item_count; i++) {
         const struct ryz_plan_item *item = &plan->items[i];
         struct model_request *r = &m->requests[item->request_id];
@@ -277,10 +343,14 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
         if (r->state == MODEL_LIVE) r->computed += item->tokens;
         if (!item->samples) continue;
         bool last = r->state == MODEL_LIVE && ++r->decoded == r->output;
-        struct ryz_effect effect = feed(m, (struct ryz_event){.kind = RYZ_EV_TOKEN,
-                                                              .request_id = item->request_id,
-                                                              .slot = item->slot,
-                                                              .flags = last ? RYZ_EVF_END : 0});
+        struct ryz_event token = {.kind = RYZ_EV_TOKEN,
+                                  .request_id = item->request_id,
+                                  .slot = item->slot,
+                                  .flags = last ? RYZ_EVF_END : 0};
+        uint32_t total = r->prompt + r->decoded, size = m->limits.kv_block_tokens;
+        if (total % size == 0)
+            token.hash = hash_of(m, (uint32_t)item->request_id, total / size - 1);
+        struct ryz_effect effect = feed(m, token);
         CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
         if (last) r->state = MODEL_FINISHED;
     }
@@ -290,7 +360,6 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
 static bool step(struct model *m, bool wild)
 {
     const struct ryz_sched_plan *plan = ryz_core_next(m->core, m->now_ns);
-    note(m, ryz_core_stats(m->core).preempted);
     check_blocks(m);
     m->steps++;
     if (plan == NULL) {
@@ -300,6 +369,8 @@ static bool step(struct model *m, bool wild)
         m->now_ns = wake_ns;
         return true;
     }
+    /* With the plan, not before: one that comes to nothing may preempt, and when is no decision. */
+    note(m, ryz_core_stats(m->core).preempted);
     check_plan(m, plan);
     while (wild && chance(m, 30)) disturb(m);
     finish_step(m, plan);
@@ -323,6 +394,7 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     m->trace = 0;
     m->log_count = 0;
     memset(m->requests, 0, sizeof m->requests);
+    memset(m->contents, 0, sizeof m->contents);
     ryz_rng_init(&m->rng, seed, 0);
     draw_limits(m);
     m->request_count = 3 + below(m, MODEL_REQUESTS_MAX / 2 - 2);
@@ -330,8 +402,12 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     uint32_t policies = 0;
     while (ryz_sched_policy_name(policies) != NULL) policies++;
     const char *policy = ryz_sched_policy_name((uint32_t)(seed % policies));
-    m->config = (struct ryz_core_config){
-        .limits = m->limits, .policy = policy, .seed = seed, .log = log_event, .log_context = m};
+    m->config = (struct ryz_core_config){.limits = m->limits,
+                                         .policy = policy,
+                                         .seed = seed,
+                                         .prefix_cache = chance(m, 60),
+                                         .log = log_event,
+                                         .log_context = m};
     if (ryz_core_open(&m->config, &m->core, &error) != RYZ_OK)
         cr_assert_fail("seed %llu: %s", (unsigned long long)seed, error.text);
     while (m->arrived < m->request_count) {

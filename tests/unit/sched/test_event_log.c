@@ -129,7 +129,8 @@ Test(event_log, numbers_out_of_range_are_corrupt)
         {{.kind = RYZ_EV_ARRIVE, .output_tokens_max = 1}, "prompt"},
         {{.kind = RYZ_EV_PLAN}, "in flight"},
         {{.kind = 0}, "unknown kind"},
-        {{.kind = RYZ_EV_FAULT + 1}, "unknown kind"},
+        {{.kind = RYZ_EV_HASHES, .flags = 1, .hash = 1}, "without a prefix cache"},
+        {{.kind = RYZ_EV_HASHES + 1}, "unknown kind"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ryz_error error;

@@ -23,12 +23,14 @@ static void make_good_plan(void)
                                             .decoded_tokens = 2,
                                             .computed_tokens = 8,
                                             .kv_blocks = 2,
+                                            .own_blocks = 2,
                                             .running = true};
     requests[1] = (struct ryz_request_view){.id = 11,
                                             .slot = 3,
                                             .prompt_tokens = 10,
                                             .computed_tokens = 4,
                                             .kv_blocks = 1,
+                                            .own_blocks = 1,
                                             .running = true};
     requests[2] = (struct ryz_request_view){.id = 12, .slot = 1, .prompt_tokens = 5};
     requests[3] = (struct ryz_request_view){.id = 13, .slot = 2, .prompt_tokens = 5};

@@ -55,6 +55,7 @@ static void add_running(uint32_t prompt, uint32_t decoded, uint32_t computed)
     struct ryz_request_view *request = add(prompt, decoded, computed);
     request->running = true;
     request->kv_blocks = ryz_ceil_div_u32(computed, view.limits.kv_block_tokens);
+    request->own_blocks = request->kv_blocks;
     view.kv_blocks_free -= request->kv_blocks;
     view.running_count++;
 }
@@ -145,7 +146,7 @@ Test(fcfs, the_last_arrival_gives_its_blocks_to_the_oldest)
 
 Test(fcfs, several_are_preempted_latest_first)
 {
-    view.kv_blocks_free = 6;
+    view.kv_blocks_free = view.limits.kv_blocks = 6;
     add_running(40, 0, 16); /* wants 24 tokens, 6 blocks */
     add_running(4, 1, 4);
     add_running(3, 1, 3);
