@@ -52,6 +52,10 @@ static void put_usage(struct ryz_json *json, const struct ryz_usage *usage)
     put_u64(json, "prompt_tokens", usage->prompt_tokens);
     put_u64(json, "completion_tokens", usage->output_tokens);
     put_u64(json, "total_tokens", (uint64_t)usage->prompt_tokens + usage->output_tokens);
+    ryz_json_key(json, "prompt_tokens_details");
+    ryz_json_object_begin(json);
+    put_u64(json, "cached_tokens", usage->cached_tokens);
+    ryz_json_object_end(json);
     ryz_json_object_end(json);
 }
 

@@ -25,6 +25,7 @@ struct ryz_codec {
 
 struct ryz_usage {
     uint32_t prompt_tokens, output_tokens;
+    uint32_t cached_tokens; /* of the prompt, found in the prefix cache */
     enum ryz_finish_reason finish;
 };
 

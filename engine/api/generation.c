@@ -75,6 +75,7 @@ static void on_event(void *context, const struct ryz_stream_event *event)
         g->status = event->status;
         g->usage = (struct ryz_usage){.prompt_tokens = event->prompt_tokens,
                                       .output_tokens = event->output_tokens,
+                                      .cached_tokens = event->cached_tokens,
                                       .finish = event->finish};
         g->first_token_ns = event->first_token_ns;
         g->late = event->late;

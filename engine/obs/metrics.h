@@ -25,6 +25,12 @@
     X(REQUESTS_CANCELLED, COUNTER, "ryz_requests_cancelled_total",                                 \
       "Requests given up by the client")                                                           \
     X(REQUESTS_FAILED, COUNTER, "ryz_requests_failed_total", "Requests that ended in an error")    \
+    X(KV_BLOCKS_CACHED, GAUGE, "ryz_kv_blocks_cached", "Free KV blocks with findable contents")    \
+    X(CACHE_QUERIES, COUNTER, "ryz_prefix_cache_queries_total",                                    \
+      "Tokens asked of the prefix cache")                                                          \
+    X(CACHE_HITS, COUNTER, "ryz_prefix_cache_hits_total", "Prompt tokens found in it")             \
+    X(CACHE_EVICTIONS, COUNTER, "ryz_prefix_cache_evictions_total",                                \
+      "Cached KV blocks overwritten")                                                              \
     X(PREEMPTIONS, COUNTER, "ryz_num_preemptions_total", "Requests that lost their KV blocks")     \
     X(PROMPT_TOKENS, COUNTER, "ryz_prompt_tokens_total", "Prompt tokens computed")                 \
     X(GENERATION_TOKENS, COUNTER, "ryz_generation_tokens_total", "Tokens generated")               \

@@ -96,6 +96,8 @@ static enum ryz_status open_core(struct ryz_engine *engine,
         return ryz_fail(error, RYZ_INVALID, "no scheduling policy is called \"%.40s\"", name);
     engine->config.policy = policy->name; /* static, where the options' may go away */
     engine->config.seed = options->seed;
+    engine->config.prefix_cache = options->prefix_cache;
+    engine->cache_key = options->cache_key;
     if (options->observer.event != NULL) {
         engine->config.log = log_event;
         engine->config.log_context = engine;
@@ -123,8 +125,10 @@ static enum ryz_status open_requests(struct ryz_engine *engine, struct ryz_error
     uint32_t places = 0;
     if (__builtin_add_overflow(engine->slot_count, submitted, &places))
         return ryz_fail(error, RYZ_INVALID, "a queue of %u requests", engine->slot_count);
-    enum ryz_status status =
-        ryz_job_table_open(&engine->table, places, engine->config.limits.context_tokens_max, error);
+    const struct ryz_sched_limits *limits = &engine->config.limits;
+    uint32_t blocks = limits->context_tokens_max / limits->kv_block_tokens;
+    enum ryz_status status = ryz_job_table_open(&engine->table, places, limits->context_tokens_max,
+                                                engine->config.prefix_cache ? blocks : 0, error);
     if (status == RYZ_OK)
         status = ryz_ring_open(places, sizeof(struct ryz_job *), &engine->ring, error);
     if (status != RYZ_OK) return status;

@@ -55,6 +55,8 @@ struct ryz_engine_options {
      * 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;
     uint64_t kv_bytes;
+    bool prefix_cache;  /* beginnings that were computed before are found again */
+    uint64_t cache_key; /* of the hashes; secret where clients are strangers (prefix_hash.h) */
     uint64_t seed;
     const struct ryz_clock *clock; /* borrowed */
     struct ryz_engine_observer observer;
@@ -88,6 +90,7 @@ struct ryz_stream_event {
     enum ryz_status status; /* OK, FULL (queue), INVALID (too long), CANCELLED, TIMEOUT, FAULT,
                                CLOSED */
     uint32_t prompt_tokens, output_tokens;
+    uint32_t cached_tokens; /* of the prompt, found in the prefix cache at its first start */
     int64_t arrived_ns, first_step_ns, first_token_ns; /* RYZ_TIME_NONE where absent */
     bool late;           /* FULL: not for lack of room, a deadline is believed to be out of reach */
     int64_t estimate_ns; /* FULL: believed time to the first token from t_ns; 0: no opinion */

@@ -28,6 +28,7 @@ struct ryz_engine {
     struct ryz_metrics *metrics;
     const struct ryz_logger *logger;
     uint64_t seed;
+    uint64_t cache_key;   /* of the prefix hashes */
     uint8_t trace_id[16]; /* of the engine's own spans */
     uint64_t spans;       /* emitted so far; numbers the span ids */
     int64_t load_t0_ns, load_t1_ns;
@@ -43,12 +44,12 @@ struct ryz_engine {
     struct ryz_ring *ring;    /* of struct ryz_job *: submitted, not yet seen */
     struct ryz_job **by_slot; /* (slot_count) request in each slot of the core or NULL */
     uint32_t slot_count;
-    uint32_t in_core;             /* requests in slots */
-    uint32_t ended;               /* requests that ended since the last publication */
-    int64_t next_deadline_ns;     /* no deadline in a slot is earlier */
-    uint32_t kv_permille;         /* of kv.alloc, as the core was told */
-    int64_t kv_edge_ns;           /* when that share changes next */
-    uint64_t preempted, computed; /* core's counters as the metrics were told */
+    uint32_t in_core;           /* requests in slots */
+    uint32_t ended;             /* requests that ended since the last publication */
+    int64_t next_deadline_ns;   /* no deadline in a slot is earlier */
+    uint32_t kv_permille;       /* of kv.alloc, as the core was told */
+    int64_t kv_edge_ns;         /* when that share changes next */
+    struct ryz_core_stats told; /* the core's counters as the metrics were told */
 
     /* Scratch of a step. */
     struct ryz_batch_sequence sequences[RYZ_BATCH_MAX];

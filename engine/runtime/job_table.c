@@ -13,8 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows of hashes, touched on first use; false: no memory. */
+static bool open_hashes(struct ryz_job_table *table, uint32_t count, uint32_t hash_blocks)
+{
+    size_t entries = 0;
+    if (hash_blocks == 0) return true;
+    if (!ryz_mul_size(count, hash_blocks, &entries)) return false;
+    table->hashes = calloc(entries, sizeof *table->hashes);
+    for (uint32_t i = 0; table->hashes != NULL && i < count; i++)
+        table->jobs[i].hashes = table->hashes + (size_t)i * hash_blocks;
+    return table->hashes != NULL;
+}
+
 enum ryz_status ryz_job_table_open(struct ryz_job_table *table, uint32_t count, uint32_t context,
-                                   struct ryz_error *error)
+                                   uint32_t hash_blocks, struct ryz_error *error)
 {
     memset(table, 0, sizeof *table);
     RYZ_ASSERT(count > 0 && context > 0);
@@ -25,7 +37,8 @@ enum ryz_status ryz_job_table_open(struct ryz_job_table *table, uint32_t count, 
     table->jobs = calloc(count, sizeof *table->jobs);
     table->tokens = calloc(tokens, sizeof *table->tokens);
     table->free = calloc(count, sizeof *table->free);
-    if (table->jobs == NULL || table->tokens == NULL || table->free == NULL) {
+    if (table->jobs == NULL || table->tokens == NULL || table->free == NULL ||
+        !open_hashes(table, count, hash_blocks)) {
         free(table->jobs);
         free(table->tokens);
         free(table->free);
@@ -51,6 +64,7 @@ void ryz_job_table_close(struct ryz_job_table *table)
     (void)pthread_mutex_destroy(&table->lock);
     free(table->jobs);
     free(table->tokens);
+    free(table->hashes);
     free(table->free);
     memset(table, 0, sizeof *table);
 }

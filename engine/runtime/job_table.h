@@ -16,6 +16,7 @@
 
 #include "engine/runtime/engine.h"
 #include "engine/runtime/stream_text.h"
+#include "engine/sched/prefix_hash.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,7 +33,11 @@ struct ryz_job {
     uint32_t *tokens;             /* (context) prompt, then output */
     uint32_t prompt_count;        /* as submitted; one too long for the context is not stored */
     uint32_t token_count;         /* prompt and output now */
-    bool has_text;                /* text is wanted or stop strings are to be found */
+    uint64_t *hashes; /* (context / block) of the prompt's full blocks; NULL: no cache */
+    uint32_t hash_count;
+    uint32_t cached_tokens;      /* of the prompt, found at the first start */
+    struct ryz_prefix_hash hash; /* where prompt and output stand */
+    bool has_text;               /* text is wanted or stop strings are to be found */
     struct ryz_stream_text text;
 
     int64_t arrived_ns, first_step_ns, first_token_ns, last_token_ns;
@@ -42,6 +47,7 @@ struct ryz_job {
 struct ryz_job_table {
     struct ryz_job *jobs; /* (count) */
     uint32_t *tokens;     /* (count, context), pages are touched on first use */
+    uint64_t *hashes;     /* (count, context / block) likewise; NULL: no cache */
     uint32_t *free;       /* (free_count) places, a stack */
     uint32_t count, free_count;
     uint32_t context; /* tokens of one request */
@@ -49,8 +55,10 @@ struct ryz_job_table {
     pthread_mutex_t lock;
 };
 
+/* hash_blocks: full blocks of the longest request, 0 without a prefix cache. */
 RYZ_MUST_USE enum ryz_status ryz_job_table_open(struct ryz_job_table *table, uint32_t count,
-                                                uint32_t context, struct ryz_error *error);
+                                                uint32_t context, uint32_t hash_blocks,
+                                                struct ryz_error *error);
 void ryz_job_table_close(struct ryz_job_table *table);
 
 /* Takes a place and gives it an id; NULL when all are taken. Any thread. */

@@ -76,6 +76,7 @@ static struct ryz_batch build_batch(struct ryz_engine *engine, const struct ryz_
         RYZ_ASSERT(item->first_position + item->tokens <= job->token_count);
         if (job->first_step_ns == RYZ_TIME_NONE) {
             job->first_step_ns = t0_ns;
+            job->cached_tokens = ryz_core_cached_tokens(engine->core, item->slot);
             ryz_metrics_observe_ns(engine->metrics, RYZ_METRIC_QUEUE_TIME, t0_ns - job->arrived_ns);
         }
         uint32_t blocks = 0, n = batch.sequence_count++;
@@ -136,6 +137,7 @@ static void hand_out_tokens(struct ryz_engine *engine, uint32_t count, int64_t t
                                   .request_id = job->id,
                                   .slot = job->slot,
                                   .flags = ends ? RYZ_EVF_END : 0};
+        if (job->hashes != NULL) event.hash = ryz_prefix_hash_push(&job->hash, sampled->token);
         struct ryz_effect effect = ryz_core_feed(engine->core, &event);
         ryz_deliver_token(engine, sampled, row, text_length, t_ns);
         if (effect.kind == RYZ_EFFECT_FINISHED)

@@ -39,6 +39,17 @@ static enum ryz_status refusal(enum ryz_effect_kind kind)
     return load ? RYZ_FULL : RYZ_INVALID;
 }
 
+/* Tells the core what the request that arrives next begins with. */
+static void feed_hashes(struct ryz_engine *engine, const struct ryz_job *job, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < job->hash_count;) {
+        struct ryz_event event = {.kind = RYZ_EV_HASHES, .t_ns = now_ns, .request_id = job->id};
+        for (; i < job->hash_count && event.flags < RYZ_EVENT_HASHES_MAX; i++)
+            ryz_event_set_hash(&event, event.flags++, job->hashes[i]);
+        (void)ryz_core_feed(engine->core, &event);
+    }
+}
+
 static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns)
 {
     const struct ryz_generate *generate = &job->generate;
@@ -46,6 +57,7 @@ static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns
         ryz_deliver_done(engine, job, RYZ_CANCELLED, RYZ_FINISH_ERROR, now_ns);
         return;
     }
+    feed_hashes(engine, job, now_ns);
     struct ryz_event event = {.kind = RYZ_EV_ARRIVE,
                               .t_ns = now_ns,
                               .request_id = job->id,
@@ -124,11 +136,18 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     ryz_metrics_set(metrics, RYZ_METRIC_REQUESTS_WAITING, stats->waiting);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_USED, stats->kv_blocks_used);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_TOTAL, stats->kv_blocks_total);
-    ryz_metrics_add(metrics, RYZ_METRIC_PREEMPTIONS, stats->preempted - engine->preempted);
+    const struct ryz_core_stats *told = &engine->told;
+    ryz_metrics_add(metrics, RYZ_METRIC_PREEMPTIONS, stats->preempted - told->preempted);
     ryz_metrics_add(metrics, RYZ_METRIC_PROMPT_TOKENS,
-                    stats->prompt_tokens_computed - engine->computed);
-    engine->preempted = stats->preempted;
-    engine->computed = stats->prompt_tokens_computed;
+                    stats->prompt_tokens_computed - told->prompt_tokens_computed);
+    ryz_metrics_add(metrics, RYZ_METRIC_CACHE_QUERIES,
+                    stats->cache_lookup_tokens - told->cache_lookup_tokens);
+    ryz_metrics_add(metrics, RYZ_METRIC_CACHE_HITS,
+                    stats->prompt_tokens_cached - told->prompt_tokens_cached);
+    ryz_metrics_add(metrics, RYZ_METRIC_CACHE_EVICTIONS,
+                    stats->cache_evicted_blocks - told->cache_evicted_blocks);
+    ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_CACHED, stats->kv_blocks_cached);
+    engine->told = *stats;
 }
 
 /* Makes the core's figures visible to other threads, and only then the ends of requests: whoever

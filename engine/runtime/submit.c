@@ -52,6 +52,12 @@ static void fill(const struct ryz_engine *engine, struct ryz_job *r,
     uint32_t stored = ryz_min_u32(request->token_count, engine->table.context);
     memcpy(r->tokens, request->tokens, (size_t)stored * sizeof *r->tokens);
     r->prompt_count = r->token_count = request->token_count;
+    r->cached_tokens = r->hash_count = 0;
+    if (r->hashes != NULL && stored == request->token_count) {
+        ryz_prefix_hash_init(&r->hash, engine->cache_key, request->tenant,
+                             engine->config.limits.kv_block_tokens);
+        r->hash_count = ryz_prefix_hash_extend(&r->hash, r->tokens, stored, r->hashes);
+    }
     r->has_text = request->wants_text || request->stop_count > 0;
     r->arrived_ns = request->arrived_ns;
     if (r->arrived_ns == RYZ_TIME_NONE) r->arrived_ns = ryz_clock_now_ns(&engine->clock);

@@ -23,6 +23,7 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
     return (struct ryz_core_config){
         .policy = row->policy,
         .seed = row->seed,
+        .prefix_cache = row->prefix_cache != 0,
         .limits = {.batch_requests_max = row->batch_requests_max,
                    .batch_tokens_max = row->batch_tokens_max,
                    .prefill_chunk_max = row->prefill_chunk_max,

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ struct serve_options {
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, seed;
     double step_ms, queue_wait_ms, starvation_ms;
-    bool refuse_late;
+    bool refuse_late, no_prefix_cache;
 };
 
 /* Everything that is open, in the order of opening. */
@@ -92,6 +93,14 @@ static int64_t ms_to_ns(double ms)
     return ms > 0.0 ? (int64_t)(ms * 1e6) : 0;
 }
 
+/* A key that clients do not know; without entropy the seed must do, which they may guess. */
+static uint64_t draw_key(const struct serve_options *o)
+{
+    uint64_t key = o->seed;
+    ssize_t got = getrandom(&key, sizeof key, GRND_NONBLOCK);
+    return got == (ssize_t)sizeof key ? key : o->seed;
+}
+
 static enum ryz_status open_engine(struct serve *serve, const struct serve_options *o,
                                    struct ryz_error *error)
 {
@@ -114,6 +123,8 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
+        .prefix_cache = !o->no_prefix_cache,
+        .cache_key = draw_key(o),
         .seed = o->seed,
         .clock = serve->monotonic,
         .observer = {.context = serve, .step = on_step, .span = on_span},
@@ -281,6 +292,8 @@ int ryz_command_serve(int argc, char **argv)
          "a request that waited longer goes first (no limit)"},
         {"refuse-late", RYZ_OPTION_FLAG, &o.refuse_late, NULL,
          "429 for requests that are believed to miss a deadline (they are taken)"},
+        {"no-prefix-cache", RYZ_OPTION_FLAG, &o.no_prefix_cache, NULL,
+         "compute every prompt anew (beginnings of a tenant's prompts are found again)"},
         {"step-target", RYZ_OPTION_F64, &o.step_ms, "MS",
          "believed step length that prefill chunks keep (no limit)"},
         {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},

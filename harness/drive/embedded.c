@@ -115,6 +115,7 @@ static void on_event(void *context, const struct ryz_stream_event *event)
         answer->status = row_status(event);
         answer->prompt_tokens = event->prompt_tokens;
         answer->output_tokens = event->output_tokens;
+        answer->cached_tokens = event->cached_tokens;
         answer->reason = event->status == RYZ_OK ? NULL
                          : event->late           ? "a deadline is out of reach"
                                                  : ryz_status_text(event->status);

@@ -66,7 +66,7 @@ struct exchange {
     bool timed_out; /* because a deadline passed */
     bool malformed; /* the answer is no completion */
     bool tried_again;
-    uint32_t prompt_tokens, output_tokens; /* the server's own figures */
+    uint32_t prompt_tokens, output_tokens, cached_tokens; /* the server's own figures */
     uint64_t bytes_in, bytes_out;
     struct exchange *previous, *next; /* all that are not concluded */
 };
@@ -244,6 +244,7 @@ static void conclude(struct exchange *exchange, int64_t now_ns, enum ryz_request
         .status = status,
         .prompt_tokens = exchange->prompt_tokens,
         .output_tokens = exchange->output_tokens,
+        .cached_tokens = exchange->cached_tokens,
         .bytes_in = (uint32_t)ryz_min_u64(exchange->bytes_in, UINT32_MAX),
         .bytes_out = (uint32_t)ryz_min_u64(exchange->bytes_out, UINT32_MAX),
         .reason = status == RYZ_REQUEST_OK ? NULL : reason,
@@ -281,6 +282,7 @@ static bool take_piece(struct exchange *exchange, const char *json, size_t lengt
     exchange->finished |= piece->finished;
     if (piece->prompt_tokens > 0) exchange->prompt_tokens = piece->prompt_tokens;
     if (piece->output_tokens > 0) exchange->output_tokens = piece->output_tokens;
+    if (piece->cached_tokens > 0) exchange->cached_tokens = piece->cached_tokens;
     queue_tokens(exchange, ryz_clock_now_ns(exchange->http->clock), piece);
     return true;
 }

@@ -214,7 +214,7 @@ enum ryz_status ryz_openai_piece_read(const char *text, size_t length,
                                       struct ryz_openai_piece *piece)
 {
     memset(piece, 0, offsetof(struct ryz_openai_piece, ids));
-    piece->prompt_tokens = piece->output_tokens = 0;
+    piece->prompt_tokens = piece->output_tokens = piece->cached_tokens = 0;
     json_error_t why;
     json_t *root = json_loadb(text, length, 0, &why);
     if (root == NULL) return RYZ_CORRUPT;
@@ -228,6 +228,8 @@ enum ryz_status ryz_openai_piece_read(const char *text, size_t length,
     piece->timed_out = has_code(error, "timeout");
     piece->prompt_tokens = read_count(usage, "prompt_tokens");
     piece->output_tokens = read_count(usage, "completion_tokens");
+    piece->cached_tokens =
+        read_count(json_object_get(usage, "prompt_tokens_details"), "cached_tokens");
     json_decref(root);
     return good ? RYZ_OK : RYZ_CORRUPT;
 }

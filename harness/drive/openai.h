@@ -31,7 +31,7 @@ struct ryz_openai_piece {
     bool ids_known; /* token_ids were given, perhaps none */
     uint32_t id_count;
     uint32_t ids[RYZ_OPENAI_IDS_MAX];
-    uint32_t prompt_tokens, output_tokens; /* usage; 0 where absent */
+    uint32_t prompt_tokens, output_tokens, cached_tokens; /* usage; 0 where absent */
 };
 
 /* Reads a piece. RYZ_CORRUPT: not JSON, or not what a completion looks like. */

@@ -49,6 +49,7 @@ struct ryz_answer {
     enum ryz_request_status status; /* DONE */
     uint32_t prompt_tokens;         /* DONE: as the server counted; 0: it did not say */
     uint32_t output_tokens;         /* DONE: likewise */
+    uint32_t cached_tokens;         /* DONE: of the prompt, found in a cache, as the server says */
     uint32_t bytes_in, bytes_out;   /* DONE */
     const char *reason;             /* DONE: why it failed, in words that last until the next poll;
                                        NULL when ok */

@@ -171,7 +171,12 @@ enum ryz_run_event_kind {
     X(U64, prompt_computed, 0, "1", "prompt tokens computed so far, recomputation included")       \
     X(U64, recomputed, 0, "1", "tokens computed again after preemptions so far")                   \
     X(U64, decoded, 0, "1", "tokens decoded so far")                                               \
-    X(U64, kv_failures, 0, "1", "injected failures of KV allocation so far")
+    X(U64, kv_failures, 0, "1", "injected failures of KV allocation so far")                       \
+    X(U32, kv_cached, 0, "1", "free KV blocks whose contents can be found again")                  \
+    X(U64, cache_asked, 0, "1", "tokens asked of the prefix cache so far")                         \
+    X(U64, cache_found, 0, "1", "prompt tokens found in it so far")                                \
+    X(U64, cache_evicted, 0, "1", "cached blocks overwritten so far")                              \
+    X(U64, cache_missed, 0, "1", "blocks asked for after they had been evicted, so far")
 
 /* struct ryz_event of engine/sched/core.h, record for record: what a replay is fed. Its times are
  * those of the core's clock, not relative to t0, so that a replay sees the same numbers. */
@@ -188,12 +193,14 @@ enum ryz_run_event_kind {
     X(U16, tenant, 0, "1", "arrive: tenant")                                                       \
     X(U8, priority, 0, "1", "arrive: priority")                                                    \
     X(U8, flags, 0, "1", "1: end of output (token), 2: failed (step_done)")                        \
-    X(I64, first_deadline_ns, 0, "ns", "arrive: deadline of the first token; 0: none")
+    X(I64, first_deadline_ns, 0, "ns",                                                             \
+      "arrive: deadline of the first token, 0: none; token, hashes: hash of a block")
 
 /* One row: how the core that wrote sched_log was opened, and the digest a replay must reach. */
 #define RYZ_SCHED_CONFIG_COLUMNS(X)                                                                \
     X(STR, policy, 16, "1", "scheduling policy")                                                   \
     X(U64, seed, 0, "1", "seed of the core's draws")                                               \
+    X(U32, prefix_cache, 0, "1", "1: beginnings computed before were found again")                 \
     X(U64, digest, 0, "1", "digest of all decisions")                                              \
     X(I64, step_ns_max, 0, "ns", "believed step length that prefill chunks must keep")             \
     X(I64, queue_wait_ns_max, 0, "ns",                                                             \

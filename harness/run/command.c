@@ -51,11 +51,12 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     int length =
         snprintf(text, sizeof text,
                  "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-                 "--prefill-chunk %u --max-queue %u%s%s%s --kv %lluB --seed %llu",
+                 "--prefill-chunk %u --max-queue %u%s%s%s%s --kv %lluB --seed %llu",
                  engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
                  engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, queue, times,
-                 engine->admit_late ? "" : " --refuse-late", (unsigned long long)engine->kv_bytes,
-                 (unsigned long long)plan->seed);
+                 engine->admit_late ? "" : " --refuse-late",
+                 engine->prefix_cache ? "" : " --no-prefix-cache",
+                 (unsigned long long)engine->kv_bytes, (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
     for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
     return fits;

@@ -31,6 +31,11 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->recomputed = stats->tokens_recomputed;
     row->decoded = stats->tokens_decoded;
     row->kv_failures = stats->kv_alloc_failures;
+    row->kv_cached = stats->kv_blocks_cached;
+    row->cache_asked = stats->cache_lookup_tokens;
+    row->cache_found = stats->prompt_tokens_cached;
+    row->cache_evicted = stats->cache_evicted_blocks;
+    row->cache_missed = stats->cache_missed_blocks;
 }
 
 /* NULL before and after the run. The engine's thread, which lives longer, must ask this before it

@@ -63,6 +63,8 @@ static enum ryz_status open_embedded(const struct ryz_plan *plan,
         .policy = plan->engine.scheduler,
         .limits = ryz_served_limits(plan, NULL),
         .kv_bytes = plan->engine.kv_bytes,
+        .prefix_cache = plan->engine.prefix_cache,
+        .cache_key = plan->seed, /* nobody but the scenario sends prompts */
         .seed = plan->seed,
         .clock = clock,
         .observer = *observer,

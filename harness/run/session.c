@@ -161,6 +161,7 @@ static enum ryz_status simulate(struct session *session, const struct ryz_drive_
     session->sim_core = (struct ryz_core_config){.limits = limits,
                                                  .policy = plan->engine.scheduler,
                                                  .seed = plan->seed,
+                                                 .prefix_cache = plan->engine.prefix_cache,
                                                  .log = log_sim_event,
                                                  .log_context = session->recorder};
     struct ryz_sim_config config = {.core = session->sim_core,
@@ -223,6 +224,7 @@ static void record_core(struct session *session, const struct ryz_core_config *c
 {
     const struct ryz_sched_limits *limits = &config->limits;
     struct ryz_sched_config_row row = {.seed = config->seed,
+                                       .prefix_cache = config->prefix_cache,
                                        .digest = digest,
                                        .step_ns_max = limits->step_ns_max,
                                        .queue_wait_ns_max = limits->queue_wait_ns_max,

@@ -110,6 +110,8 @@ enum ryz_value_type {
       "Believed wait for a first token; a request that would wait longer is refused")              \
     X(ENGINE, starvation, TIME, ryz_engine_plan, starve_ns, "none", 1e6, RYZ_DAY_NS, "none",       \
       "A request that has waited longer goes before all others, whatever the policy prefers")      \
+    X(ENGINE, prefix_cache, BOOL, ryz_engine_plan, prefix_cache, "yes", 0, 0, "",                  \
+      "Beginnings of prompts that were computed before, for the same tenant, are found again")     \
     X(ENGINE, admit_late, BOOL, ryz_engine_plan, admit_late, "yes", 0, 0, "",                      \
       "Take requests that are believed to miss a deadline; no: refuse them at once")               \
     X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \

@@ -84,6 +84,7 @@ struct ryz_engine_plan {
     uint32_t queue_tokens;      /* prompt tokens of waiting requests; 0: no limit */
     int64_t queue_wait_ns;      /* believed wait for a first token; 0: no limit */
     int64_t starve_ns;          /* who waited longer goes first; 0: nobody */
+    bool prefix_cache;          /* find beginnings that were computed before */
     bool admit_late;            /* take requests that are believed to miss a deadline */
     int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */
     char quant[16];             /* "as_is" | "f32" | "bf16" | "q8_0" | "q4_0" */
@@ -106,13 +107,17 @@ struct ryz_accuracy_plan {
 
 enum ryz_op { RYZ_OP_LE, RYZ_OP_GE, RYZ_OP_EQ, RYZ_OP_LT, RYZ_OP_GT };
 
-/* "ttft.p99 = <= 250 ms": kept as text on the left; evaluate/ knows the metrics. */
+/* "ttft.p99 = <= 250 ms" or "beside.ttft.p99 = <= 1.2 x of alone.ttft.p99 + alone.step.max":
+ * metrics are kept as text; evaluate/ knows them. */
 struct ryz_target_plan {
     char metric[64];
     enum ryz_op op;
-    double value;  /* in the metric's base unit (ns, per second, ratio, count) */
-    char unit[16]; /* as written, for printing */
-    char text[64]; /* right side as written */
+    double value;   /* in the metric's base unit (ns, per second, ratio, count); a factor of `of` */
+    char unit[16];  /* as written, for printing */
+    char of[64];    /* the metric that `value` is a factor of; "": value stands for itself */
+    char plus[64];  /* the metric that is added to that; "": none */
+    char text[192]; /* right side as written */
+    char where[48]; /* the end of "file:line", or the option of the command line, for messages */
 };
 
 /* One swept key. */

@@ -67,7 +67,8 @@ Test(generations, a_completion_looks_like_this)
                   "{\"id\":\"ID\",\"object\":\"text_completion\",\"created\":1767323045,\"model\":"
                   "\"m\",\"system_fingerprint\":\"FP\",\"choices\":[{\"index\":0,\"text\":\"Hi\","
                   "\"logprobs\":null,\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":3,"
-                  "\"completion_tokens\":2,\"total_tokens\":5}}");
+                  "\"completion_tokens\":2,\"total_tokens\":5,"
+                  "\"prompt_tokens_details\":{\"cached_tokens\":0}}}");
     cr_assert_not_null(strstr(answer.body, "\"id\":\"cmpl-"));
     cr_assert_not_null(strstr(answer.body, "\"system_fingerprint\":\"fp_"));
     answer_deinit(&answer);
@@ -86,7 +87,8 @@ Test(generations, a_chat_completion_looks_like_this)
                   "\"m\",\"system_fingerprint\":\"FP\",\"choices\":[{\"index\":0,\"message\":{"
                   "\"role\":\"assistant\",\"content\":\"Hi\",\"refusal\":null},\"logprobs\":null,"
                   "\"finish_reason\":\"length\",\"token_ids\":[72,105]}],\"usage\":{"
-                  "\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}");
+                  "\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
+                  "\"prompt_tokens_details\":{\"cached_tokens\":0}}}");
     cr_assert_not_null(strstr(answer.body, "\"id\":\"chatcmpl-"));
     answer_deinit(&answer);
     client_close(&client);
@@ -148,7 +150,8 @@ Test(generations, a_chat_streams_like_this_with_usage)
                   "null}],\"usage\":null}",
         CHAT_HEAD "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"length\"}],"
                   "\"usage\":null}",
-        CHAT_HEAD "],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}",
+        CHAT_HEAD "],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
+                  "\"prompt_tokens_details\":{\"cached_tokens\":0}}}",
         "[DONE]"};
     struct client client;
     generate(&client, "/v1/chat/completions",

@@ -24,6 +24,7 @@ static struct ryz_plan plan_of(const char *spawn)
     engine->prefill_chunk = 128;
     engine->max_queue = 32;
     engine->admit_late = true;
+    engine->prefix_cache = true;
     engine->kv_bytes = 1 << 20;
     return plan;
 }
