@@ -235,8 +235,9 @@ static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
     row->in_tok = arrival->prompt_tokens;
     row->want_tok = arrival->output_tokens;
     ryz_trace_id_make(flights->options.seed, row->id, row->trace_id);
-    ryz_prompts_fill(flights->options.prompts, arrival->traffic, arrival->number, flights->prompt,
-                     arrival->prompt_tokens);
+    const struct ryz_prompt_parts parts = ryz_schedule_parts(flights->options.schedule, arrival);
+    ryz_prompts_fill_parts(flights->options.prompts, &parts, arrival->traffic, arrival->number,
+                           flights->prompt, arrival->prompt_tokens);
     row->prompt_hash = ryz_prompts_hash(flights->prompt, arrival->prompt_tokens);
 }
 

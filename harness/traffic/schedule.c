@@ -27,7 +27,7 @@ enum purpose { RYZ_PURPOSE_GAP = 1, RYZ_PURPOSE_PROMPT, RYZ_PURPOSE_OUTPUT };
 
 struct builder {
     struct ryz_schedule *schedule;
-    size_t capacity;
+    size_t capacity, id_capacity;
     struct ryz_error *error;
 };
 
@@ -120,12 +120,45 @@ static enum ryz_status add_drawn(struct builder *builder, uint32_t traffic)
     return RYZ_OK;
 }
 
+static double factor_of(const struct ryz_traffic_plan *plan)
+{
+    return plan->scale_tokens > 0.0 ? plan->scale_tokens : 1.0;
+}
+
 static uint32_t scale(uint32_t tokens, double factor)
 {
     double scaled = floor(tokens * factor + 0.5);
     return scaled < 1.0                    ? 1
            : scaled > RYZ_TRACE_TOKENS_MAX ? RYZ_TRACE_TOKENS_MAX
                                            : (uint32_t)scaled;
+}
+
+/* Copies the hash ids of a row; where they lie now goes to the arrival. */
+static enum ryz_status add_ids(struct builder *builder, const struct ryz_trace *trace,
+                               const struct ryz_trace_row *row, struct ryz_arrival *arrival)
+{
+    struct ryz_schedule *schedule = builder->schedule;
+    size_t wanted = schedule->id_count + row->id_count;
+    if (row->id_count == 0) return RYZ_OK;
+    if (wanted > RYZ_TRACE_IDS_MAX)
+        return ryz_fail(builder->error, RYZ_FULL,
+                        "traffic \"%s\" brings the schedule beyond %u hash_ids",
+                        schedule->options.traffic[arrival->traffic].name, RYZ_TRACE_IDS_MAX);
+    if (wanted > builder->id_capacity) {
+        size_t capacity = builder->id_capacity == 0 ? 1024 : builder->id_capacity * 2;
+        while (capacity < wanted) capacity *= 2;
+        uint64_t *grown = realloc(schedule->ids, capacity * sizeof *grown);
+        if (grown == NULL)
+            return ryz_fail(builder->error, RYZ_NO_MEMORY, "no memory for %zu hash_ids", capacity);
+        schedule->ids = grown;
+        builder->id_capacity = capacity;
+    }
+    memcpy(schedule->ids + schedule->id_count, trace->ids + row->id_first,
+           row->id_count * sizeof *schedule->ids);
+    arrival->id_first = (uint32_t)schedule->id_count;
+    arrival->id_count = row->id_count;
+    schedule->id_count = wanted;
+    return RYZ_OK;
 }
 
 /* The rows of the window, with the trace's clock slowed down or sped up. */
@@ -135,7 +168,7 @@ static enum ryz_status add_rows(struct builder *builder, uint32_t traffic,
     const struct ryz_traffic_plan *plan = &builder->schedule->options.traffic[traffic];
     int64_t end_ns = plan->window_end_ns > 0 ? plan->window_end_ns : INT64_MAX;
     double speed = plan->speed > 0.0 ? plan->speed : 1.0;
-    double factor = plan->scale_tokens > 0.0 ? plan->scale_tokens : 1.0;
+    double factor = factor_of(plan);
     uint64_t number = 0;
     for (size_t i = 0; i < trace->count; i++) {
         const struct ryz_trace_row *row = &trace->rows[i];
@@ -148,7 +181,8 @@ static enum ryz_status add_rows(struct builder *builder, uint32_t traffic,
                                       .prompt_tokens = scale(row->prompt_tokens, factor),
                                       .output_tokens = scale(row->output_tokens, factor),
                                       .traffic = (uint16_t)traffic};
-        enum ryz_status status = add(builder, arrival);
+        enum ryz_status status = add_ids(builder, trace, row, &arrival);
+        if (status == RYZ_OK) status = add(builder, arrival);
         if (status != RYZ_OK) return status;
     }
     if (number == 0)
@@ -194,6 +228,21 @@ bool ryz_schedule_closed(const struct ryz_schedule *schedule, uint32_t traffic, 
     return true;
 }
 
+struct ryz_prompt_parts ryz_schedule_parts(const struct ryz_schedule *schedule,
+                                           const struct ryz_arrival *arrival)
+{
+    const struct ryz_traffic_plan *plan = &schedule->options.traffic[arrival->traffic];
+    if (arrival->id_count == 0) return (struct ryz_prompt_parts){0};
+    RYZ_ASSERT((size_t)arrival->id_first + arrival->id_count <= schedule->id_count);
+    struct ryz_prompt_parts parts = {.ids = schedule->ids + arrival->id_first,
+                                     .count = arrival->id_count,
+                                     .tokens = RYZ_TRACE_ID_TOKENS * factor_of(plan)};
+    /* The first traffic that reads this file. */
+    while (strcmp(schedule->options.traffic[parts.source].trace, plan->trace) != 0) parts.source++;
+    RYZ_ASSERT(parts.source <= arrival->traffic);
+    return parts;
+}
+
 static int by_time(const void *a, const void *b)
 {
     const struct ryz_arrival *x = a, *y = b;
@@ -214,7 +263,13 @@ static uint64_t extend(uint64_t digest, const struct ryz_arrival *arrival)
 static uint64_t checksum(const struct ryz_schedule *schedule)
 {
     uint64_t digest = 0;
-    for (size_t i = 0; i < schedule->count; i++) digest = extend(digest, &schedule->arrivals[i]);
+    for (size_t i = 0; i < schedule->count; i++) {
+        const struct ryz_arrival *arrival = &schedule->arrivals[i];
+        digest = extend(digest, arrival);
+        if (arrival->id_count == 0) continue;
+        digest = ryz_hash64_extend(digest, schedule->ids + arrival->id_first,
+                                   arrival->id_count * sizeof *schedule->ids);
+    }
     for (uint32_t t = 0; t < schedule->options.traffic_count; t++) {
         const struct ryz_traffic_plan *plan = &schedule->options.traffic[t];
         struct ryz_arrival arrival;
@@ -272,5 +327,6 @@ enum ryz_status ryz_schedule_open(const struct ryz_schedule_options *options,
 void ryz_schedule_close(struct ryz_schedule *schedule)
 {
     free(schedule->arrivals);
+    free(schedule->ids);
     memset(schedule, 0, sizeof *schedule);
 }

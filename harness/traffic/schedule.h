@@ -11,6 +11,7 @@
 
 #include "engine/base/status.h"
 #include "harness/scenario/plan.h"
+#include "harness/traffic/prompts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ struct ryz_arrival {
     uint32_t prompt_tokens, output_tokens;
     uint32_t session; /* conversation; 0: none */
     uint16_t turn;
-    uint16_t traffic; /* index into the plan's traffic */
+    uint16_t traffic;            /* index into the plan's traffic */
+    uint32_t id_first, id_count; /* what its prompt shares with others, see ryz_schedule_parts */
 };
 
 struct ryz_schedule_options {
@@ -38,8 +40,11 @@ struct ryz_schedule {
     struct ryz_schedule_options options;
     struct ryz_arrival *arrivals; /* (count) open traffic by time, then by traffic */
     size_t count;
+    uint64_t *ids; /* (id_count) of traces that say what prompts share; at most RYZ_TRACE_IDS_MAX */
+    size_t id_count;
     uint64_t clipped;  /* open arrivals whose lengths were cut to fit the context */
-    uint64_t checksum; /* XXH3-64 of all arrivals and of the closed traffic's lengths */
+    uint64_t checksum; /* XXH3-64 of all arrivals, of what they share, and of the closed traffic's
+                          lengths */
     int64_t last_ns;   /* of the open arrivals; 0 without any */
 };
 
@@ -52,6 +57,11 @@ void ryz_schedule_close(struct ryz_schedule *schedule);
  * NULL): it was cut to fit the context. */
 bool ryz_schedule_closed(const struct ryz_schedule *schedule, uint32_t traffic, uint64_t number,
                          struct ryz_arrival *arrival, bool *clipped);
+
+/* The parts of an arrival's prompt, borrowed from the schedule; none unless its trace has hash ids.
+ * Traffics that read one trace file share its contents, those of two files share nothing. */
+struct ryz_prompt_parts ryz_schedule_parts(const struct ryz_schedule *schedule,
+                                           const struct ryz_arrival *arrival);
 
 /* Cuts lengths so that prompt + output <= context: the prompt down to no less than half the
  * context, then the output. True if something was cut. */

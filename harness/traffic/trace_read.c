@@ -21,7 +21,7 @@
 
 struct reader {
     struct ryz_trace *trace;
-    size_t capacity;
+    size_t capacity, id_capacity;
     const char *path;
     uint64_t line; /* from 1 */
     struct ryz_error *error;
@@ -127,7 +127,7 @@ static enum ryz_status read_azure(struct reader *reader, const char *line)
                    : corrupt(reader, "the first line must be "
                                      "\"TIMESTAMP,ContextTokens,GeneratedTokens\"");
     }
-    struct ryz_trace_row row;
+    struct ryz_trace_row row = {0};
     if (!read_timestamp(&line, &row.t_ns))
         return corrupt(reader, "the row must begin like \"2023-11-16 18:17:03.9799600,\"");
     if (!read_tokens(&line, ',', &row.prompt_tokens) ||
@@ -146,6 +146,47 @@ static bool read_member(const json_t *object, const char *key, int64_t limit, in
     return *value >= 0 && *value <= limit;
 }
 
+static enum ryz_status add_id(struct reader *reader, uint64_t id)
+{
+    struct ryz_trace *trace = reader->trace;
+    if (trace->id_count == RYZ_TRACE_IDS_MAX)
+        return ryz_fail(reader->error, RYZ_FULL, "%s:%llu: more than %u hash_ids so far",
+                        reader->path, (unsigned long long)reader->line, RYZ_TRACE_IDS_MAX);
+    if (trace->id_count == reader->id_capacity) {
+        size_t capacity = reader->id_capacity == 0 ? 1024 : reader->id_capacity * 2;
+        uint64_t *ids = realloc(trace->ids, capacity * sizeof *ids);
+        if (ids == NULL)
+            return ryz_fail(reader->error, RYZ_NO_MEMORY, "no memory for %zu hash_ids of %s",
+                            capacity, reader->path);
+        trace->ids = ids;
+        reader->id_capacity = capacity;
+    }
+    trace->ids[trace->id_count++] = id;
+    return RYZ_OK;
+}
+
+/* The hash_ids of a row, if it has some. */
+static enum ryz_status read_ids(struct reader *reader, const json_t *object,
+                                struct ryz_trace_row *row)
+{
+    const json_t *ids = json_object_get(object, "hash_ids");
+    row->id_first = (uint32_t)reader->trace->id_count;
+    if (ids == NULL) return RYZ_OK;
+    if (!json_is_array(ids)) return corrupt(reader, "hash_ids must be a list");
+    size_t count = json_array_size(ids);
+    if (count > ryz_ceil_div_u32(row->prompt_tokens, RYZ_TRACE_ID_TOKENS))
+        return corrupt(reader, "more hash_ids than input_length has blocks of 512 tokens");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0)
+            return corrupt(reader, "hash_ids must be whole numbers that are not negative");
+        enum ryz_status status = add_id(reader, (uint64_t)json_integer_value(id));
+        if (status != RYZ_OK) return status;
+    }
+    row->id_count = (uint32_t)count;
+    return RYZ_OK;
+}
+
 static enum ryz_status read_mooncake(struct reader *reader, const char *line)
 {
     json_error_t why;
@@ -155,14 +196,15 @@ static enum ryz_status read_mooncake(struct reader *reader, const char *line)
     bool good = read_member(object, "timestamp", INT64_MAX / RYZ_NS_PER_MS, &ms) &&
                 read_member(object, "input_length", RYZ_TRACE_TOKENS_MAX, &prompt) &&
                 read_member(object, "output_length", RYZ_TRACE_TOKENS_MAX, &output);
-    json_decref(object);
-    if (!good)
-        return corrupt(reader, "timestamp (ms), input_length and output_length must be whole "
-                               "numbers, not negative, and of sensible size");
     struct ryz_trace_row row = {.t_ns = ms * RYZ_NS_PER_MS,
                                 .prompt_tokens = (uint32_t)prompt,
                                 .output_tokens = (uint32_t)output};
-    return add_row(reader, &row);
+    enum ryz_status status =
+        good ? read_ids(reader, object, &row)
+             : corrupt(reader, "timestamp (ms), input_length and output_length must be whole "
+                               "numbers, not negative, and of sensible size");
+    json_decref(object);
+    return status == RYZ_OK ? add_row(reader, &row) : status;
 }
 
 /* Reads one line without its end (LF or CR LF); *more is false at the end of the file. */
@@ -252,5 +294,6 @@ enum ryz_status ryz_trace_open(const char *path, enum ryz_trace_format format,
 void ryz_trace_close(struct ryz_trace *trace)
 {
     free(trace->rows);
+    free(trace->ids);
     memset(trace, 0, sizeof *trace);
 }

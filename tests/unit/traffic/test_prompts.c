@@ -1,6 +1,6 @@
 /*
  * Goal: prompts have exactly the wanted length, come from the text, and depend on seed, traffic and
- * number alone.
+ * number alone; those made of parts share as many leading tokens as their leading ids say.
  * Method: direct.
  */
 #include "harness/traffic/prompts.h"
@@ -75,4 +75,81 @@ Test(prompts, without_a_text_are_drawn_from_the_ordinary_tokens)
     prompts.ordinary = NULL;
     ryz_prompts_fill(&prompts, 0, 0, tokens, 301);
     for (uint32_t i = 1; i < 301; i++) cr_assert_lt(tokens[i], 3);
+}
+
+static uint32_t common_tokens(const uint32_t *a, const uint32_t *b, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && a[i] == b[i]) i++;
+    return i;
+}
+
+/* Prompts of `scale` times 512 tokens a part; {1, 2, 3}, {1, 2, 4} and {1, 2, 3} from elsewhere. */
+static void check_parts(const struct ryz_prompts *prompts, double scale, uint32_t count)
+{
+    const uint64_t ids[] = {1, 2, 3}, other_ids[] = {1, 2, 4};
+    struct ryz_prompt_parts parts = {.ids = ids, .count = 3, .tokens = 512 * scale};
+    uint32_t first[2000], second[2000], shared = (uint32_t)(1024 * scale + 0.5);
+    uint32_t bos = prompts->bos == RYZ_PROMPT_NO_BOS ? 0 : 1;
+    cr_assert(shared < count && count < 1536 * scale);
+    first[count] = second[count] = 0xfeedu;
+    ryz_prompts_fill_parts(prompts, &parts, 0, 7, first, count);
+    ryz_prompts_fill_parts(prompts, &parts, 1, 8, second, count);
+    cr_assert_arr_eq(first, second, count * sizeof *first, "neither traffic nor number matter");
+    parts.ids = other_ids;
+    ryz_prompts_fill_parts(prompts, &parts, 0, 7, second, count);
+    cr_assert_eq(common_tokens(first, second, count), shared, "%u, not %u, at scale %g",
+                 common_tokens(first, second, count), shared, scale);
+    parts.source = 1;
+    ryz_prompts_fill_parts(prompts, &parts, 0, 7, second, count);
+    cr_assert_eq(common_tokens(first, second, count), bos);
+    cr_assert(first[count] == 0xfeedu && second[count] == 0xfeedu);
+    if (bos) cr_assert_eq(first[0], prompts->bos);
+}
+
+Test(prompts, of_equal_leading_ids_have_equal_leading_tokens)
+{
+    static uint32_t ordinary[5000];
+    for (uint32_t i = 0; i < 5000; i++) ordinary[i] = 100 + i;
+    struct ryz_prompts prompts[] = {
+        from_text(3), {.seed = 3, .bos = 2, .ordinary = ordinary, .ordinary_count = 5000}};
+    for (int i = 0; i < 2; i++) {
+        check_parts(&prompts[i], 1.0, 1300);
+        check_parts(&prompts[i], 0.125, 150);
+        check_parts(&prompts[i], 0.3, 400);
+    }
+}
+
+Test(prompts, are_their_own_behind_their_parts)
+{
+    struct ryz_prompts prompts = from_text(3);
+    const uint64_t id = 5;
+    struct ryz_prompt_parts parts = {.ids = &id, .count = 1, .tokens = 64};
+    uint32_t first[100], second[100];
+    ryz_prompts_fill_parts(&prompts, &parts, 0, 1, first, 100);
+    ryz_prompts_fill_parts(&prompts, &parts, 0, 2, second, 100);
+    cr_assert_eq(common_tokens(first, second, 100), 64);
+    ryz_prompts_fill_parts(&prompts, &(struct ryz_prompt_parts){0}, 0, 1, first, 100);
+    ryz_prompts_fill(&prompts, 0, 1, second, 100);
+    cr_assert_arr_eq(first, second, sizeof first);
+}
+
+Test(prompts, ids_below_the_length_of_the_text_have_places_of_their_own)
+{
+    static const size_t counts[] = {1, 2, 6, 997, 1000};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+            struct ryz_prompts prompts = from_text(seed);
+            bool seen[TEXT] = {false};
+            prompts.text_count = counts[i];
+            for (uint64_t id = 0; id < counts[i]; id++) {
+                uint32_t token = 0;
+                struct ryz_prompt_parts parts = {.ids = &id, .count = 1, .tokens = 512};
+                ryz_prompts_fill_parts(&prompts, &parts, 0, 0, &token, 1);
+                cr_assert_not(seen[token - 10000], "seed %lu, %zu places", (unsigned long)seed,
+                              counts[i]);
+                seen[token - 10000] = true;
+            }
+        }
+    }
 }

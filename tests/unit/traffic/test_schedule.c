@@ -10,6 +10,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,6 +299,76 @@ Test(schedule, a_window_is_a_slice_that_starts_at_once)
     slice = open_schedule(&plan, 1, 1, 100000);
     cr_assert_eq(slice.count, 10);
     ryz_schedule_close(&slice);
+}
+
+/* Three rows; the third shares its first id with the first, its second one with nobody. */
+static void write_shared(char *path, int last_id)
+{
+    char text[400];
+    (void)snprintf(
+        text, sizeof text,
+        "{\"timestamp\": 0, \"input_length\": 1000, \"output_length\": 8, \"hash_ids\": [4, 5]}\n"
+        "{\"timestamp\": 50, \"input_length\": 100, \"output_length\": 8}\n"
+        "{\"timestamp\": 90, \"input_length\": 600, \"output_length\": 8, \"hash_ids\": [4, %d]}\n",
+        last_id);
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    FILE *file = fdopen(fd, "wb");
+    cr_assert_not_null(file);
+    cr_assert_geq(fputs(text, file), 0);
+    (void)fclose(file);
+}
+
+Test(schedule, tells_what_the_prompts_of_a_trace_share)
+{
+    char path[] = "/tmp/ryz_shared_XXXXXX", copy[] = "/tmp/ryz_shared_XXXXXX";
+    write_shared(path, 6);
+    write_shared(copy, 6);
+    struct ryz_traffic_plan plans[] = {trace_plan(), trace_plan(), trace_plan(), trace_plan()};
+    const char *files[] = {NULL, path, copy, path}; /* the first: Azure's, without hash ids */
+    for (int i = 1; i < 4; i++) {
+        (void)strcpy(plans[i].trace, files[i]);
+        plans[i].format = RYZ_TRACE_MOONCAKE;
+        plans[i].scale_tokens = 0.5;
+    }
+    plans[3].window_begin_ns = 10 * RYZ_NS_PER_MS;
+    struct ryz_schedule schedule = open_schedule(plans, 4, 1, 100000);
+    uint32_t with_ids = 0, sources[4] = {9, 9, 9, 9};
+    cr_assert_eq(schedule.id_count, 4 + 4 + 2);
+    for (size_t i = 0; i < schedule.count; i++) {
+        const struct ryz_arrival *a = &schedule.arrivals[i];
+        struct ryz_prompt_parts parts = ryz_schedule_parts(&schedule, a);
+        if (parts.count == 0) continue;
+        with_ids++;
+        sources[a->traffic] = parts.source;
+        cr_assert_eq(parts.tokens, 256.0);
+        cr_assert_eq(parts.count, 2);
+        cr_assert_eq(parts.ids[0], 4);
+        cr_assert_eq(parts.ids[1], a->prompt_tokens == 500 ? 5 : 6);
+    }
+    cr_assert_eq(with_ids, 2 + 2 + 1);
+    cr_assert(sources[0] == 9 && sources[1] == 1 && sources[2] == 2 && sources[3] == 1);
+    ryz_schedule_close(&schedule);
+    (void)remove(path);
+    (void)remove(copy);
+}
+
+Test(schedule, its_checksum_covers_what_prompts_share)
+{
+    uint64_t checksums[3];
+    for (int i = 0; i < 3; i++) {
+        char path[] = "/tmp/ryz_shared_XXXXXX";
+        struct ryz_traffic_plan plan = trace_plan();
+        write_shared(path, i < 2 ? 6 : 7);
+        (void)strcpy(plan.trace, path);
+        plan.format = RYZ_TRACE_MOONCAKE;
+        struct ryz_schedule schedule = open_schedule(&plan, 1, 1, 100000);
+        checksums[i] = schedule.checksum;
+        ryz_schedule_close(&schedule);
+        (void)remove(path);
+    }
+    cr_assert_eq(checksums[0], checksums[1]);
+    cr_assert_neq(checksums[0], checksums[2]);
 }
 
 Test(schedule, says_what_is_missing)

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define HEADER "TIMESTAMP,ContextTokens,GeneratedTokens"
+#define ROW(length, ids)                                                                           \
+    "{\"timestamp\":1,\"input_length\":" #length ",\"output_length\":1,\"hash_ids\":" ids "}\n"
 
 static char path[] = "/tmp/ryz_trace_XXXXXX";
 
@@ -70,7 +72,7 @@ Test(trace_read, reads_mooncake_and_sorts_by_time_keeping_the_order_of_equals)
     struct ryz_trace trace;
     struct ryz_error error = {.text = ""};
     const char *text =
-        "{\"timestamp\": 3000, \"input_length\": 5, \"output_length\": 50, \"hash_ids\": [1, 2]}\n"
+        "{\"timestamp\": 3000, \"input_length\": 5, \"output_length\": 50, \"hash_ids\": [1]}\n"
         "{\"timestamp\": 1000, \"input_length\": 6, \"output_length\": 60, \"hash_ids\": []}\n"
         "{\"timestamp\": 3000, \"input_length\": 7, \"output_length\": 70}\n"
         "{\"timestamp\": 1000, \"input_length\": 8, \"output_length\": 80}\n";
@@ -81,6 +83,25 @@ Test(trace_read, reads_mooncake_and_sorts_by_time_keeping_the_order_of_equals)
         cr_assert_eq(trace.rows[i].prompt_tokens, order[i]);
         cr_assert_eq(trace.rows[i].t_ns, times[i] * RYZ_NS_PER_S);
     }
+    ryz_trace_close(&trace);
+}
+
+Test(trace_read, rows_keep_their_hash_ids_when_they_are_sorted)
+{
+    struct ryz_trace trace;
+    struct ryz_error error = {.text = ""};
+    const char *text = "{\"timestamp\": 9, \"input_length\": 1025, \"output_length\": 1, "
+                       "\"hash_ids\": [7, 8, 9]}\n"
+                       "{\"timestamp\": 5, \"input_length\": 512, \"output_length\": 1}\n"
+                       "{\"timestamp\": 7, \"input_length\": 1024, \"output_length\": 1, "
+                       "\"hash_ids\": [9223372036854775807]}\n";
+    cr_assert_eq(read_text(text, RYZ_TRACE_MOONCAKE, &trace, &error), RYZ_OK, "%s", error.text);
+    cr_assert_eq(trace.id_count, 4);
+    cr_assert_eq(trace.rows[0].id_count, 0);
+    cr_assert_eq(trace.rows[1].id_count, 1, "fewer than the length has are taken");
+    cr_assert_eq(trace.ids[trace.rows[1].id_first], INT64_MAX);
+    cr_assert_eq(trace.rows[2].id_count, 3);
+    for (uint64_t i = 0; i < 3; i++) cr_assert_eq(trace.ids[trace.rows[2].id_first + i], 7 + i);
     ryz_trace_close(&trace);
 }
 
@@ -108,6 +129,14 @@ Test(trace_read, names_the_line_of_what_is_wrong)
         {RYZ_TRACE_MOONCAKE, 1, "{\"timestamp\":-1,\"input_length\":1,\"output_length\":1}\n"},
         {RYZ_TRACE_MOONCAKE, 1, "{\"timestamp\":1.5,\"input_length\":1,\"output_length\":1}\n"},
         {RYZ_TRACE_MOONCAKE, 1, "{\"timestamp\":1,\"input_length\":1}\n"},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(512, "7")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(512, "[0, 1]")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(0, "[0]")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(1024, "[0, -1]")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(1024, "[0.5]")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(1024, "[\"a\"]")},
+        {RYZ_TRACE_MOONCAKE, 1, ROW(1024, "[9223372036854775808]")},
+        {RYZ_TRACE_MOONCAKE, 2, ROW(512, "[0]") ROW(512, "[0, 1]")},
         {RYZ_TRACE_MOONCAKE, 2,
          "{\"timestamp\":1,\"input_length\":1,\"output_length\":1}\n"
          "{\"timestamp\":9223372036854775807,\"input_length\":1,\"output_length\":1}\n"},
@@ -171,7 +200,7 @@ Test(trace_read, survives_damage)
     cr_assert_gt(refused, 100);
 }
 
-static void check_public(const char *name, enum ryz_trace_format format, size_t rows)
+static void check_public(const char *name, enum ryz_trace_format format, size_t rows, size_t ids)
 {
     const char *data = getenv("RYZ_DATA");
     char public_path[512];
@@ -182,16 +211,17 @@ static void check_public(const char *name, enum ryz_trace_format format, size_t 
     struct ryz_error error = {.text = ""};
     cr_assert_eq(ryz_trace_open(public_path, format, &trace, &error), RYZ_OK, "%s", error.text);
     cr_assert_eq(trace.count, rows);
+    cr_assert_eq(trace.id_count, ids);
     cr_assert_eq(trace.rows[0].t_ns, 0);
     ryz_trace_close(&trace);
 }
 
 Test(trace_read, reads_the_public_azure_trace)
 {
-    check_public("azure_llm_2023_conv.csv", RYZ_TRACE_AZURE, 19366);
+    check_public("azure_llm_2023_conv.csv", RYZ_TRACE_AZURE, 19366, 0);
 }
 
 Test(trace_read, reads_the_public_mooncake_trace)
 {
-    check_public("mooncake_fast25_conversation.jsonl", RYZ_TRACE_MOONCAKE, 12031);
+    check_public("mooncake_fast25_conversation.jsonl", RYZ_TRACE_MOONCAKE, 12031, 288500);
 }
