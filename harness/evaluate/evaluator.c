@@ -28,6 +28,7 @@ static void note_latency_target(struct ryz_evaluator *evaluator,
 {
     const struct ryz_quantity_spec *spec = ryz_quantity_spec(scope->name.quantity);
     bool upper = target->op == RYZ_OP_LE || target->op == RYZ_OP_LT;
+    if (target->of[0] != '\0') return; /* its bound is known after the runs only */
     if (scope->name.quantity == RYZ_Q_LAG) {
         evaluator->lag_target = true;
         return;
@@ -47,12 +48,12 @@ enum ryz_status ryz_evaluator_open(const struct ryz_plan *plan, struct ryz_evalu
     evaluator->tightest_ns = (double)NAN;
     for (uint32_t i = 0; i < plan->target_count; i++) {
         enum ryz_status status =
-            ryz_scope_resolve(plan, &plan->targets[i], &evaluator->scopes[i], error);
+            ryz_scope_resolve(plan, &plan->targets[i], evaluator->scopes[i], error);
         if (status != RYZ_OK) {
             ryz_evaluator_close(evaluator);
             return status;
         }
-        note_latency_target(evaluator, &plan->targets[i], &evaluator->scopes[i]);
+        note_latency_target(evaluator, &plan->targets[i], &evaluator->scopes[i][RYZ_TERM_METRIC]);
     }
     *out = evaluator;
     return RYZ_OK;
@@ -63,7 +64,7 @@ void ryz_evaluator_close(struct ryz_evaluator *evaluator)
     if (evaluator == NULL) return;
     for (uint32_t p = 0; p < evaluator->point_count; p++) {
         struct ryz_pool *pools = evaluator->points[p].pools;
-        for (uint32_t i = 0; i < evaluator->plan->target_count; i++)
+        for (uint32_t i = 0; i < evaluator->plan->target_count * RYZ_TERM_COUNT; i++)
             ryz_samples_free(&pools[i].samples);
         free(pools);
     }
@@ -78,7 +79,8 @@ static struct ryz_point *find_point(struct ryz_evaluator *evaluator,
         if (evaluator->points[p].point == info->point) return &evaluator->points[p];
     size_t count = evaluator->point_count + 1u;
     struct ryz_point *grown = realloc(evaluator->points, count * sizeof *grown);
-    struct ryz_pool *pools = calloc(evaluator->plan->target_count + 1u, sizeof *pools);
+    struct ryz_pool *pools =
+        calloc(evaluator->plan->target_count * RYZ_TERM_COUNT + 1u, sizeof *pools);
     if (grown != NULL) evaluator->points = grown;
     if (grown == NULL || pools == NULL) {
         free(pools);
@@ -143,33 +145,46 @@ static enum ryz_status check_validity(const struct ryz_evaluator *evaluator,
 
 /* ---- one run ---- */
 
+static enum ryz_status pool_term(const struct ryz_evaluator *evaluator,
+                                 const struct ryz_windows *windows, const struct ryz_run_data *data,
+                                 const struct ryz_target_scope *scope, struct ryz_pool *pool,
+                                 struct ryz_error *error)
+{
+    struct ryz_view view = {.data = data, .windows = windows, .traffic = scope->traffic};
+    struct ryz_number number;
+    if (scope->fault >= 0) {
+        const struct ryz_fault *fault = &evaluator->plan->faults[scope->fault];
+        view.fault = fault->name;
+        view.fault_kills = fault->action == RYZ_FAULT_KILL;
+    }
+    if (ryz_quantity_spec(scope->name.quantity)->kind == RYZ_QUANTITY_SAMPLES) {
+        ryz_collect_samples(&view, scope->name.quantity, &pool->samples);
+        return pool->samples.no_memory
+                   ? ryz_fail(error, RYZ_NO_MEMORY, "no memory for the samples of a target")
+                   : RYZ_OK;
+    }
+    ryz_collect_number(&view, scope->name.quantity, &number);
+    if (number.no_memory)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the number of a target");
+    ryz_number_add(&pool->number, &number);
+    return RYZ_OK;
+}
+
 static enum ryz_status pool_targets(const struct ryz_evaluator *evaluator,
                                     const struct ryz_windows *windows,
                                     const struct ryz_run_data *data, struct ryz_point *point,
                                     struct ryz_error *error)
 {
-    for (uint32_t i = 0; i < evaluator->plan->target_count; i++) {
-        const struct ryz_target_scope *scope = &evaluator->scopes[i];
-        struct ryz_view view = {.data = data, .windows = windows, .traffic = scope->traffic};
-        struct ryz_number number;
-        if (!ryz_scope_matches(scope, point->label)) continue;
-        if (scope->fault >= 0) {
-            const struct ryz_fault *fault = &evaluator->plan->faults[scope->fault];
-            view.fault = fault->name;
-            view.fault_kills = fault->action == RYZ_FAULT_KILL;
+    enum ryz_status status = RYZ_OK;
+    for (uint32_t i = 0; status == RYZ_OK && i < evaluator->plan->target_count; i++) {
+        for (uint32_t t = 0; status == RYZ_OK && t < RYZ_TERM_COUNT; t++) {
+            const struct ryz_target_scope *scope = &evaluator->scopes[i][t];
+            if (scope->metric == NULL || !ryz_scope_matches(scope, point->label)) continue;
+            struct ryz_pool *pool = &point->pools[i * RYZ_TERM_COUNT + t];
+            status = pool_term(evaluator, windows, data, scope, pool, error);
         }
-        if (ryz_quantity_spec(scope->name.quantity)->kind == RYZ_QUANTITY_SAMPLES) {
-            ryz_collect_samples(&view, scope->name.quantity, &point->pools[i].samples);
-            if (point->pools[i].samples.no_memory)
-                return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the samples of a target");
-            continue;
-        }
-        ryz_collect_number(&view, scope->name.quantity, &number);
-        if (number.no_memory)
-            return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the number of a target");
-        ryz_number_add(&point->pools[i].number, &number);
     }
-    return RYZ_OK;
+    return status;
 }
 
 enum ryz_status ryz_evaluator_add(struct ryz_evaluator *evaluator,

@@ -3,7 +3,7 @@
  *
  * Of a target that looks at several points the worst one is shown: a miss before an invalid number,
  * that before the smallest margin. Nothing to measure at any point: not applicable, with the
- * reason.
+ * reason. A bound is a quantity (judge_at), or a multiple of another metric (judge_against).
  */
 #include "harness/evaluate/evaluator.h"
 
@@ -123,36 +123,141 @@ static struct ryz_estimate estimate(const struct ryz_target_scope *scope,
     return ryz_samples_estimate(&samples, scope->name.statistic);
 }
 
+/* Makes the verdict INVALID where a number cannot carry one: a run of its point is invalid, or it
+ * has too few samples. */
+static void distrust(const struct ryz_target_scope *scope, const struct ryz_point *point,
+                     const struct ryz_estimate *e, struct finding *f)
+{
+    size_t needed = ryz_samples_needed(scope->name.statistic);
+    if (point->invalid_runs > 0) {
+        f->verdict = RYZ_VERDICT_INVALID;
+        snprintf(f->why, sizeof f->why, "%s", point->invalid_reason);
+    } else if (is_user_felt(scope->name.quantity) && e->n < needed) {
+        f->verdict = RYZ_VERDICT_INVALID;
+        snprintf(f->why, sizeof f->why, "%zu samples; %s needs %zu", e->n,
+                 ryz_statistic_name(scope->name.statistic), needed);
+    }
+}
+
+static void decide(enum ryz_op op, struct finding *f)
+{
+    f->margin = margin_of(op, f->want, f->got);
+    f->verdict = holds(op, f->margin) ? RYZ_VERDICT_MET : RYZ_VERDICT_MISSED;
+}
+
+/* A target with a quantity as its bound. */
 static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i,
                                const struct ryz_point *point)
 {
     const struct ryz_target_plan *target = &evaluator->plan->targets[i];
-    const struct ryz_target_scope *scope = &evaluator->scopes[i];
+    const struct ryz_target_scope *scope = &evaluator->scopes[i][RYZ_TERM_METRIC];
     enum ryz_quantity quantity = scope->name.quantity;
-    struct ryz_estimate e = estimate(scope, &point->pools[i]);
+    struct ryz_estimate e = estimate(scope, &point->pools[i * RYZ_TERM_COUNT]);
     struct finding f = {
         .verdict = RYZ_VERDICT_NOT_APPLICABLE, .want = target->value, .got = e.value};
-    if (scope->relative) f.want = ryz_lag_bound_ns(evaluator, target->value);
+    if (scope->of_tightest) f.want = ryz_lag_bound_ns(evaluator, target->value);
     if (isnan(e.value)) {
         f.margin = (double)NAN;
         snprintf(f.why, sizeof f.why, "%s", why_nothing(quantity));
         return f;
     }
-    f.margin = margin_of(target->op, f.want, e.value);
-    f.verdict = holds(target->op, f.margin) ? RYZ_VERDICT_MET : RYZ_VERDICT_MISSED;
+    decide(target->op, &f);
     describe(evaluator, &e, ryz_quantity_spec(quantity)->unit, point, &f);
-    size_t needed = ryz_samples_needed(scope->name.statistic);
-    if (point->invalid_runs > 0) {
-        f.verdict = RYZ_VERDICT_INVALID;
-        snprintf(f.why, sizeof f.why, "%s", point->invalid_reason);
-    } else if (quantity == RYZ_Q_LAG && f.verdict == RYZ_VERDICT_MISSED) {
+    if (quantity == RYZ_Q_LAG && f.verdict == RYZ_VERDICT_MISSED) {
         f.verdict = RYZ_VERDICT_INVALID;
         snprintf(f.why, sizeof f.why, "the generator sent late: it was measured, not the server");
-    } else if (is_user_felt(quantity) && e.n < needed) {
-        f.verdict = RYZ_VERDICT_INVALID;
-        snprintf(f.why, sizeof f.why, "%zu samples; %s needs %zu", e.n,
-                 ryz_statistic_name(scope->name.statistic), needed);
     }
+    distrust(scope, point, &e, &f);
+    return f;
+}
+
+/* ---- bounds that are multiples of another metric ---- */
+
+/* The point where a reference is looked up when `point` is judged; NULL: there was no such run. */
+static const struct ryz_point *partner(const struct ryz_evaluator *evaluator,
+                                       const struct ryz_target_scope *reference,
+                                       const struct ryz_point *point)
+{
+    for (uint32_t p = 0; p < evaluator->point_count; p++)
+        if (ryz_scope_pairs(evaluator->plan, reference, point->point, evaluator->points[p].point))
+            return &evaluator->points[p];
+    return NULL;
+}
+
+/* One number of such a target. */
+struct operand {
+    const struct ryz_target_scope *scope; /* metric NULL: the target has none, its value is 0 */
+    const struct ryz_point *point;
+    struct ryz_estimate e;
+};
+
+/* False, with the reason in f->why, where there is no such number. */
+static bool look_up(uint32_t pool, const struct ryz_point *point, struct operand *operand,
+                    struct finding *f)
+{
+    const struct ryz_target_scope *scope = operand->scope;
+    if (scope->metric == NULL) return true;
+    operand->point = point;
+    if (point == NULL) {
+        snprintf(f->why, sizeof f->why, "%s: no run at such a point", scope->metric);
+        return false;
+    }
+    operand->e = estimate(scope, &point->pools[pool]);
+    if (isnan(operand->e.value))
+        snprintf(f->why, sizeof f->why, "%s: %s", scope->metric, why_nothing(scope->name.quantity));
+    return !isnan(operand->e.value);
+}
+
+/* "47.5 ms (n 512) against 39.8 ms (n 498) + 21.9 ms, at engine.scheduler=priority" */
+static void describe_operands(const struct ryz_evaluator *evaluator, const struct operand *operands,
+                              struct finding *f)
+{
+    static const char *const before[RYZ_TERM_COUNT] = {"", " against ", " + "};
+    size_t used = 0;
+    for (int t = 0; t < RYZ_TERM_COUNT; t++) {
+        char number[32];
+        if (operands[t].scope->metric == NULL || used >= sizeof f->why) continue;
+        ryz_quantity_format(operands[t].e.value,
+                            ryz_quantity_unit_text(ryz_scope_unit(operands[t].scope)), number,
+                            sizeof number);
+        used += (size_t)snprintf(f->why + used, sizeof f->why - used, "%s%s (n %zu)", before[t],
+                                 number, operands[t].e.n);
+    }
+    const char *label = operands[RYZ_TERM_METRIC].point->label;
+    if (evaluator->point_count > 1 && label[0] != '\0' && used < sizeof f->why)
+        snprintf(f->why + used, sizeof f->why - used, ", at %.100s", label);
+}
+
+/* A target with a multiple of another metric as its bound: value OP factor * reference + addend,
+ * shown with both sides divided by the reference. */
+static struct finding judge_against(const struct ryz_evaluator *evaluator, uint32_t i,
+                                    const struct ryz_point *point)
+{
+    const struct ryz_target_plan *target = &evaluator->plan->targets[i];
+    struct finding f = {.verdict = RYZ_VERDICT_NOT_APPLICABLE,
+                        .want = target->value,
+                        .got = (double)NAN,
+                        .margin = (double)NAN};
+    struct operand operands[RYZ_TERM_COUNT] = {0};
+    for (uint32_t t = 0; t < RYZ_TERM_COUNT; t++) {
+        operands[t].scope = &evaluator->scopes[i][t];
+        const struct ryz_point *at =
+            t == RYZ_TERM_METRIC ? point : partner(evaluator, operands[t].scope, point);
+        if (!look_up(i * RYZ_TERM_COUNT + t, at, &operands[t], &f)) return f;
+    }
+    double reference = operands[RYZ_TERM_OF].e.value, addend = operands[RYZ_TERM_PLUS].e.value;
+    describe_operands(evaluator, operands, &f);
+    if (reference > 0 && isfinite(reference) && isfinite(addend)) {
+        f.want = target->value + addend / reference;
+        f.got = operands[RYZ_TERM_METRIC].e.value / reference;
+        decide(target->op, &f);
+    } else {
+        /* A failed reference would excuse everything, and nothing is a multiple of 0. */
+        f.verdict = RYZ_VERDICT_INVALID;
+    }
+    for (int t = 0; t < RYZ_TERM_COUNT; t++)
+        if (operands[t].scope->metric != NULL)
+            distrust(operands[t].scope, operands[t].point, &operands[t].e, &f);
     return f;
 }
 
@@ -171,11 +276,14 @@ static struct finding judge_target(const struct ryz_evaluator *evaluator, uint32
                             .want = evaluator->plan->targets[i].value,
                             .got = (double)NAN,
                             .margin = (double)NAN};
+    const struct ryz_target_scope *scopes = evaluator->scopes[i];
     bool any = false;
     snprintf(worst.why, sizeof worst.why, "no run at such a point");
     for (uint32_t p = 0; p < evaluator->point_count; p++) {
-        if (!ryz_scope_matches(&evaluator->scopes[i], evaluator->points[p].label)) continue;
-        struct finding f = judge_at(evaluator, i, &evaluator->points[p]);
+        if (!ryz_scope_matches(&scopes[RYZ_TERM_METRIC], evaluator->points[p].label)) continue;
+        struct finding f = scopes[RYZ_TERM_OF].metric != NULL
+                               ? judge_against(evaluator, i, &evaluator->points[p])
+                               : judge_at(evaluator, i, &evaluator->points[p]);
         if (!any || worse(&f, &worst)) worst = f;
         any = true;
     }
@@ -186,10 +294,10 @@ void ryz_evaluator_judge(const struct ryz_evaluator *evaluator, struct ryz_targe
 {
     for (uint32_t i = 0; i < evaluator->plan->target_count; i++) {
         const struct ryz_target_plan *target = &evaluator->plan->targets[i];
-        const struct ryz_target_scope *scope = &evaluator->scopes[i];
-        bool counts = scope->name.statistic == RYZ_STAT_COUNT;
-        enum ryz_quantity_unit unit =
-            counts ? RYZ_QUNIT_COUNT : ryz_quantity_spec(scope->name.quantity)->unit;
+        const struct ryz_target_scope *scopes = evaluator->scopes[i];
+        enum ryz_quantity_unit unit = scopes[RYZ_TERM_OF].metric != NULL
+                                          ? RYZ_QUNIT_RATIO
+                                          : ryz_scope_unit(&scopes[RYZ_TERM_METRIC]);
         struct finding f = judge_target(evaluator, i);
         struct ryz_target_row *row = &rows[i];
         *row = (struct ryz_target_row){

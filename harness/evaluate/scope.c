@@ -1,6 +1,6 @@
 /*
- * scope.c - what a target is about: its prefix resolved to a traffic, axis values or a fault, and
- * its unit checked against the metric's.
+ * scope.c - what a target is about: the prefixes of its metrics resolved to a traffic, axis values
+ * or a fault, and its unit checked against the metric's.
  */
 #include "harness/evaluate/pools.h"
 
@@ -114,6 +114,19 @@ static void list_prefixes(const struct ryz_plan *plan, char *text, size_t capaci
                                      plan->sweep.axes[a].values[v]);
 }
 
+/* "dod/B2.ini:40: " for the begin of a message; "" where nobody knows. */
+struct place {
+    char text[64];
+};
+
+static struct place place_of(const struct ryz_target_plan *target)
+{
+    struct place place = {""};
+    if (target->where[0] != '\0')
+        (void)snprintf(place.text, sizeof place.text, "%s: ", target->where);
+    return place;
+}
+
 static enum ryz_status resolve_prefix(const struct ryz_plan *plan,
                                       const struct ryz_target_plan *target,
                                       struct ryz_target_scope *scope, struct ryz_error *error)
@@ -125,38 +138,98 @@ static enum ryz_status resolve_prefix(const struct ryz_plan *plan,
             char known[160];
             list_prefixes(plan, known, sizeof known);
             return ryz_fail(error, RYZ_INVALID,
-                            "[targets] %s: \"%.40s\" is neither a traffic nor a swept value; "
+                            "%s[targets] %s: \"%.40s\" is neither a traffic nor a swept value; "
                             "there are:%s",
-                            target->metric, rest, known[0] != '\0' ? known : " none");
+                            place_of(target).text, scope->metric, rest,
+                            known[0] != '\0' ? known : " none");
         }
         rest += length;
     }
     return RYZ_OK;
 }
 
-enum ryz_status ryz_scope_resolve(const struct ryz_plan *plan, const struct ryz_target_plan *target,
-                                  struct ryz_target_scope *scope, struct ryz_error *error)
+static enum ryz_status resolve_term(const struct ryz_plan *plan,
+                                    const struct ryz_target_plan *target, const char *metric,
+                                    struct ryz_target_scope *scope, struct ryz_error *error)
 {
     struct ryz_error inner;
-    *scope = (struct ryz_target_scope){.traffic = -1, .fault = -1};
-    if (ryz_metric_name_parse(target->metric, &scope->name, &inner) != RYZ_OK)
-        return ryz_fail(error, RYZ_INVALID, "[targets] %.300s", inner.text);
-    bool ratio = unit_fits(RYZ_QUNIT_RATIO, target->unit);
-    /* "model.size >= 2 x" is how people say it. */
-    if (scope->name.quantity == RYZ_Q_MODEL_SIZE && ratio) scope->name.quantity = RYZ_Q_MODEL_RATIO;
-    const struct ryz_quantity_spec *spec = ryz_quantity_spec(scope->name.quantity);
-    scope->relative = scope->name.quantity == RYZ_Q_LAG && ratio;
-    bool counts = scope->name.statistic == RYZ_STAT_COUNT;
-    enum ryz_quantity_unit unit = counts ? RYZ_QUNIT_COUNT : spec->unit;
-    if (!scope->relative && !unit_fits(unit, target->unit))
-        return ryz_fail(error, RYZ_INVALID, "[targets] %s = %s: %s wants %s", target->metric,
-                        target->text, spec->name, unit_example(unit));
+    *scope = (struct ryz_target_scope){.metric = metric, .traffic = -1, .fault = -1};
+    if (ryz_metric_name_parse(metric, &scope->name, &inner) != RYZ_OK)
+        return ryz_fail(error, RYZ_INVALID, "%s[targets] %.300s", place_of(target).text,
+                        inner.text);
     enum ryz_status status = resolve_prefix(plan, target, scope, error);
     if (status != RYZ_OK) return status;
     if (scope->name.quantity == RYZ_Q_RECOVER && scope->fault < 0)
-        return ryz_fail(error, RYZ_INVALID, "[targets] %s: name the fault, as in FAULT.recover",
-                        target->metric);
+        return ryz_fail(error, RYZ_INVALID, "%s[targets] %s: name the fault, as in FAULT.recover",
+                        place_of(target).text, metric);
     return RYZ_OK;
+}
+
+enum ryz_quantity_unit ryz_scope_unit(const struct ryz_target_scope *scope)
+{
+    bool counts = scope->name.statistic == RYZ_STAT_COUNT;
+    return counts ? RYZ_QUNIT_COUNT : ryz_quantity_spec(scope->name.quantity)->unit;
+}
+
+/* A target against a quantity: the unit is the metric's. */
+static enum ryz_status check_quantity(const struct ryz_target_plan *target,
+                                      struct ryz_target_scope *scope, struct ryz_error *error)
+{
+    bool ratio = unit_fits(RYZ_QUNIT_RATIO, target->unit);
+    /* "model.size >= 2 x" is how people say it. */
+    if (scope->name.quantity == RYZ_Q_MODEL_SIZE && ratio) scope->name.quantity = RYZ_Q_MODEL_RATIO;
+    scope->of_tightest = scope->name.quantity == RYZ_Q_LAG && ratio;
+    if (scope->of_tightest || unit_fits(ryz_scope_unit(scope), target->unit)) return RYZ_OK;
+    return ryz_fail(error, RYZ_INVALID, "%s[targets] %s = %.60s: %s wants %s",
+                    place_of(target).text, target->metric, target->text,
+                    ryz_quantity_spec(scope->name.quantity)->name,
+                    unit_example(ryz_scope_unit(scope)));
+}
+
+/* A target against other metrics: each of the metric's unit, and each axis value of one axis only,
+ * or it would be open which point is meant. */
+static enum ryz_status check_reference(const struct ryz_plan *plan,
+                                       const struct ryz_target_plan *target,
+                                       const struct ryz_target_scope *metric,
+                                       const struct ryz_target_scope *other,
+                                       struct ryz_error *error)
+{
+    enum ryz_quantity_unit unit = ryz_scope_unit(metric), others = ryz_scope_unit(other);
+    if (unit != others || !unit_fits(RYZ_QUNIT_RATIO, target->unit))
+        return ryz_fail(error, RYZ_INVALID,
+                        "%s[targets] %s is in %s and %s in %s: nothing to compare",
+                        place_of(target).text, metric->metric, ryz_quantity_unit_text(unit),
+                        other->metric, ryz_quantity_unit_text(others));
+    for (uint32_t i = 0; i < other->values; i++) {
+        uint32_t axes = 0;
+        for (uint32_t a = 0; a < plan->sweep.axis_count; a++)
+            for (uint32_t v = 0; v < plan->sweep.axes[a].count; v++)
+                axes += strcmp(plan->sweep.axes[a].values[v], other->value[i]) == 0;
+        if (axes > 1)
+            return ryz_fail(error, RYZ_INVALID,
+                            "%s[targets] %s: \"%s\" is a value of several axes; write one of them "
+                            "differently",
+                            place_of(target).text, other->metric, other->value[i]);
+    }
+    return RYZ_OK;
+}
+
+enum ryz_status ryz_scope_resolve(const struct ryz_plan *plan, const struct ryz_target_plan *target,
+                                  struct ryz_target_scope *scopes, struct ryz_error *error)
+{
+    const char *const metrics[RYZ_TERM_COUNT] = {target->metric, target->of, target->plus};
+    enum ryz_status status = RYZ_OK;
+    for (int t = 0; status == RYZ_OK && t < RYZ_TERM_COUNT; t++) {
+        scopes[t] = (struct ryz_target_scope){.metric = NULL};
+        if (t == RYZ_TERM_METRIC || metrics[t][0] != '\0')
+            status = resolve_term(plan, target, metrics[t], &scopes[t], error);
+    }
+    if (status == RYZ_OK && scopes[RYZ_TERM_OF].metric == NULL)
+        status = check_quantity(target, &scopes[RYZ_TERM_METRIC], error);
+    for (int t = RYZ_TERM_OF; status == RYZ_OK && t < RYZ_TERM_COUNT; t++)
+        if (scopes[t].metric != NULL)
+            status = check_reference(plan, target, &scopes[RYZ_TERM_METRIC], &scopes[t], error);
+    return status;
 }
 
 bool ryz_scope_matches(const struct ryz_target_scope *scope, const char *label)
@@ -169,6 +242,34 @@ bool ryz_scope_matches(const struct ryz_target_scope *scope, const char *label)
             found = after == ' ' || after == '\0';
         }
         if (!found) return false;
+    }
+    return true;
+}
+
+/* Value of a grid point on an axis; the last axis varies fastest. */
+static const char *value_at(const struct ryz_sweep_plan *sweep, uint32_t point, uint32_t axis)
+{
+    for (uint32_t a = sweep->axis_count; a-- > axis + 1;) point /= sweep->axes[a].count;
+    return sweep->axes[axis].values[point % sweep->axes[axis].count];
+}
+
+/* The value that the scope names on this axis; NULL if none. */
+static const char *named_value(const struct ryz_axis *axis, const struct ryz_target_scope *scope)
+{
+    for (uint32_t i = 0; i < scope->values; i++)
+        for (uint32_t v = 0; v < axis->count; v++)
+            if (strcmp(axis->values[v], scope->value[i]) == 0) return scope->value[i];
+    return NULL;
+}
+
+bool ryz_scope_pairs(const struct ryz_plan *plan, const struct ryz_target_scope *reference,
+                     uint32_t point, uint32_t other)
+{
+    const struct ryz_sweep_plan *sweep = &plan->sweep;
+    for (uint32_t a = 0; a < sweep->axis_count; a++) {
+        const char *wanted = named_value(&sweep->axes[a], reference);
+        if (wanted == NULL) wanted = value_at(sweep, point, a);
+        if (strcmp(value_at(sweep, other, a), wanted) != 0) return false;
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /*
- * targets.c - "ttft.p99 = <= 250 ms" as far as it can be read without knowing the metrics.
+ * targets.c - "ttft.p99 = <= 250 ms" and "a.ttft.p99 = <= 1.2 x of b.ttft.p99 + b.step.max" as far
+ * as they can be read without knowing the metrics.
  *
  * Leaves to others: which metrics there are and what their unit is (evaluate/).
  */
@@ -12,12 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Words of a-z, 0-9 and _, joined by single dots. */
+/* Words of a-z, 0-9 and _, joined by single dots; '/' for a swept rate, "5/s.ttft.p99". */
 static bool is_metric(const char *name)
 {
     size_t length = strlen(name);
     bool good = length > 0 && length < sizeof((struct ryz_target_plan *)0)->metric &&
-                name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.")] == '\0';
+                name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_./")] == '\0';
     return good && name[0] != '.' && name[length - 1] != '.' && strstr(name, "..") == NULL;
 }
 
@@ -60,6 +61,89 @@ static bool read_quantity(const char *text, struct ryz_target_plan *target)
     return false;
 }
 
+/* text[0 .. length) without the blanks around it; cut off at the capacity. */
+static void copy_trimmed(const char *text, size_t length, char *out, size_t capacity)
+{
+    while (length > 0 && strchr(" \t", *text) != NULL) {
+        text++;
+        length--;
+    }
+    while (length > 0 && strchr(" \t", text[length - 1]) != NULL) length--;
+    (void)snprintf(out, capacity, "%.*s", (int)length, text);
+}
+
+/* The word "of" between blanks; NULL if there is none. */
+static const char *find_of(const char *text)
+{
+    for (const char *at = strstr(text, "of"); at != NULL; at = strstr(at + 1, "of")) {
+        bool before = at > text && strchr(" \t", at[-1]) != NULL;
+        if (before && strchr(" \t", at[2]) != NULL) return at; /* also at the end of the text */
+    }
+    return NULL;
+}
+
+static bool read_metric(struct ryz_settings *settings, const struct ryz_setting *setting,
+                        const char *text, size_t length, char *out, size_t capacity)
+{
+    char metric[RYZ_PATH_MAX];
+    copy_trimmed(text, length, metric, sizeof metric);
+    if (is_metric(metric)) {
+        (void)snprintf(out, capacity, "%.63s", metric);
+        return true;
+    }
+    ryz_settings_mistake(settings, setting->origin,
+                         "[targets] %.60s: \"%.60s\" is no metric: write it like "
+                         "\"1.2 x of OTHER.ttft.p99\" or \"1.2 x of OTHER.ttft.p99 + step.max\"",
+                         setting->name, metric);
+    return false;
+}
+
+/* "FACTOR of METRIC" or "FACTOR of METRIC + METRIC"; `of` is where the word stands. */
+static bool read_factor(struct ryz_settings *settings, const struct ryz_setting *setting,
+                        const char *text, const char *of, struct ryz_target_plan *target)
+{
+    char factor[RYZ_PATH_MAX];
+    const char *metric = of + strlen("of"), *plus = strchr(metric, '+');
+    size_t length = plus != NULL ? (size_t)(plus - metric) : strlen(metric);
+    copy_trimmed(text, (size_t)(of - text), factor, sizeof factor);
+    if (!read_quantity(factor, target) ||
+        (strcmp(target->unit, "x") != 0 && strcmp(target->unit, "%") != 0)) {
+        ryz_settings_mistake(settings, setting->origin,
+                             "[targets] %.60s: \"%.40s\" is no factor: write it like "
+                             "\"1.5 x of OTHER.METRIC\" or \"150 %% of OTHER.METRIC\"",
+                             setting->name, factor);
+        return false;
+    }
+    return read_metric(settings, setting, metric, length, target->of, sizeof target->of) &&
+           (plus == NULL || read_metric(settings, setting, plus + 1, strlen(plus + 1), target->plus,
+                                        sizeof target->plus));
+}
+
+/* "file:line" of a message; of a long path the end. */
+static void note_origin(const struct ryz_settings *settings, struct ryz_origin origin,
+                        struct ryz_target_plan *target)
+{
+    char where[RYZ_PATH_MAX + 32];
+    (void)ryz_settings_where(settings, origin, where, sizeof where);
+    size_t length = strlen(where), room = sizeof target->where - 1;
+    (void)snprintf(target->where, sizeof target->where, "%.47s",
+                   where + (length > room ? length - room : 0));
+}
+
+/* The right side behind its comparison; false after a mistake was filed. */
+static bool read_bound(struct ryz_settings *settings, const struct ryz_setting *setting,
+                       const char *text, struct ryz_target_plan *target)
+{
+    const char *of = find_of(text);
+    if (of != NULL) return read_factor(settings, setting, text, of, target);
+    if (read_quantity(text, target)) return true;
+    ryz_settings_mistake(settings, setting->origin,
+                         "[targets] %.60s: \"%.40s\" is no quantity: write it like \"250 ms\", "
+                         "\"6 /s\", \"99 %%\", \"2 x\", \"0\" or \"1.5 x of OTHER.METRIC\"",
+                         setting->name, text);
+    return false;
+}
+
 static void read_target(struct ryz_settings *settings, const struct ryz_setting *setting,
                         struct ryz_plan *plan)
 {
@@ -75,17 +159,13 @@ static void read_target(struct ryz_settings *settings, const struct ryz_setting 
                              "[targets] %.60s: \"%.40s\" has no comparison: write \"<= 250 ms\" "
                              "(<= >= == < >)",
                              setting->name, setting->value);
-    } else if (!read_quantity(text, &target)) {
-        ryz_settings_mistake(settings, setting->origin,
-                             "[targets] %.60s: \"%.40s\" is no quantity: write it like \"250 ms\", "
-                             "\"6 /s\", \"99 %%\", \"2 x\" or \"0\"",
-                             setting->name, text);
     } else if (plan->target_count == RYZ_TARGETS_MAX ||
                strlen(setting->value) >= sizeof target.text) {
         ryz_settings_mistake(settings, setting->origin,
                              "[targets] %.60s: up to %u targets of up to %zu characters",
                              setting->name, RYZ_TARGETS_MAX, sizeof target.text - 1);
-    } else {
+    } else if (read_bound(settings, setting, text, &target)) {
+        note_origin(settings, setting->origin, &target);
         (void)snprintf(target.metric, sizeof target.metric, "%s", setting->name);
         (void)snprintf(target.text, sizeof target.text, "%s", setting->value);
         plan->targets[plan->target_count++] = target;

@@ -300,6 +300,150 @@ Test(verdicts, targets_that_mean_nothing_are_refused_before_the_run)
     expect_mistake("main.recover", 1, "s", "name the fault");
 }
 
+/* ---- bounds that are multiples of another metric ---- */
+
+static void relative(struct ryz_plan *plan, const char *metric, enum ryz_op op, double factor,
+                     const char *of, const char *plus)
+{
+    struct ryz_target_plan *target = &plan->targets[plan->target_count];
+    rows_target(plan, metric, op, factor, "x");
+    strcpy(target->of, of);
+    strcpy(target->plus, plus);
+}
+
+/* Two points of 100 requests each: ttft 50 ms at a batch of 8, `ttft_ms` at 16. */
+static int judge_two(const struct ryz_plan *plan, double ttft_ms, struct ryz_target_row *rows)
+{
+    struct ryz_evaluator *evaluator = open_evaluator(plan);
+    add(evaluator, plan, run_of(0, "engine.max_batch=8", 100, 50));
+    add(evaluator, plan, run_of(1, "engine.max_batch=16", 100, ttft_ms));
+    ryz_evaluator_judge(evaluator, rows);
+    int code = ryz_evaluator_exit_code(evaluator, rows, plan->target_count);
+    ryz_evaluator_close(evaluator);
+    return code;
+}
+
+Test(verdicts, a_bound_may_be_a_multiple_of_another_points_metric)
+{
+    struct ryz_plan plan;
+    struct ryz_target_row rows[3];
+    sweep_of_two(&plan);
+    relative(&plan, "16.ttft.p90", RYZ_OP_LE, 1.2, "8.ttft.p90", "");
+    relative(&plan, "16.ttft.p90", RYZ_OP_GE, 1.2, "8.main.ttft.p90", "");
+    relative(&plan, "16.ttft.p90", RYZ_OP_LE, 1.2, "8.ttft.p90", "8.main.ttft.min");
+    cr_expect_eq(judge_two(&plan, 100, rows), 1);
+    cr_expect(rows[0].verdict == 0 && rows[0].got == 2 && rows[0].want == 1.2);
+    cr_expect_float_eq(rows[0].margin, -0.8 / 1.2, 1e-9);
+    cr_expect_str_eq(rows[0].unit, "1");
+    cr_expect(strstr(rows[0].why, "100 ms (n 100) against 50 ms (n 100)") != NULL, "%s",
+              rows[0].why);
+    cr_expect(strstr(rows[0].why, "engine.max_batch=16") != NULL, "%s", rows[0].why);
+    cr_expect_eq(rows[1].verdict, 1);
+    cr_expect_float_eq(rows[2].want, 2.2, 1e-9, "the addend in multiples of the reference");
+    cr_expect(rows[2].verdict == 1 && rows[2].got == 2);
+    cr_expect(strstr(rows[2].why, "+ 50 ms") != NULL, "%s", rows[2].why);
+}
+
+Test(verdicts, a_reference_keeps_the_axes_that_it_does_not_name)
+{
+    struct ryz_plan plan;
+    struct ryz_target_row rows[2];
+    sweep_of_two(&plan);
+    plan.sweep.axis_count = 2;
+    plan.sweep.axes[1] =
+        (struct ryz_axis){.key = "engine.scheduler", .values = {"fcfs", "edf"}, .count = 2};
+    relative(&plan, "edf.ttft.p90", RYZ_OP_LE, 0.5, "fcfs.ttft.p90", "");
+    relative(&plan, "ttft.p90", RYZ_OP_LE, 1, "ttft.p90", "");
+    struct ryz_evaluator *evaluator = open_evaluator(&plan);
+    add(evaluator, &plan, run_of(0, "engine.max_batch=8 engine.scheduler=fcfs", 100, 100));
+    add(evaluator, &plan, run_of(3, "engine.max_batch=16 engine.scheduler=edf", 100, 60));
+    add(evaluator, &plan, run_of(2, "engine.max_batch=16 engine.scheduler=fcfs", 100, 200));
+    add(evaluator, &plan, run_of(1, "engine.max_batch=8 engine.scheduler=edf", 100, 50));
+    ryz_evaluator_judge(evaluator, rows);
+    cr_expect(rows[0].verdict == 1 && rows[0].got == 0.5, "the worse pair is that at 8");
+    cr_expect(strstr(rows[0].why, "50 ms (n 100) against 100 ms") != NULL, "%s", rows[0].why);
+    cr_expect(rows[1].verdict == 1 && rows[1].got == 1, "without any name: the point itself");
+    ryz_evaluator_close(evaluator);
+}
+
+Test(verdicts, a_multiple_needs_both_numbers_and_enough_samples_of_both)
+{
+    struct ryz_plan plan;
+    struct ryz_target_row rows[4];
+    sweep_of_two(&plan);
+    relative(&plan, "16.ttft.p90", RYZ_OP_LE, 9, "8.step.p50", "");
+    relative(&plan, "16.step.p50", RYZ_OP_LE, 9, "8.ttft.p90", "");
+    relative(&plan, "16.ttft.p90", RYZ_OP_LE, 9, "8.ttft.p99", "");
+    relative(&plan, "16.errors", RYZ_OP_LE, 9, "8.errors", "");
+    cr_expect_eq(judge_two(&plan, 100, rows), 3);
+    cr_expect(rows[0].verdict == -1 && strstr(rows[0].why, "8.step.p50: ") != NULL, "%s",
+              rows[0].why);
+    cr_expect(rows[1].verdict == -1 && strstr(rows[1].why, "16.step.p50: ") != NULL, "%s",
+              rows[1].why);
+    cr_expect(rows[2].verdict == -2 && strstr(rows[2].why, "459") != NULL, "%s", rows[2].why);
+    cr_expect_eq(rows[3].verdict, -2, "there is no multiple of 0");
+    cr_expect(isnan(rows[3].got));
+}
+
+Test(verdicts, a_reference_that_failed_or_never_ran_excuses_nothing)
+{
+    struct ryz_plan plan;
+    struct ryz_target_row row;
+    sweep_of_two(&plan);
+    relative(&plan, "8.ttft.p90", RYZ_OP_LE, 1.2, "16.ttft.p90", "");
+    struct ryz_run_data failed = {.info = {.point = 1, .label = "engine.max_batch=16"}};
+    for (uint64_t i = 0; i < 50; i++) {
+        struct ryz_request_row shed = rows_failed(i, 5, 6, RYZ_REQUEST_SHED);
+        rows_add(&failed, &shed);
+    }
+    struct ryz_evaluator *evaluator = open_evaluator(&plan);
+    add(evaluator, &plan, run_of(0, "engine.max_batch=8", 100, 50));
+    add(evaluator, &plan, failed);
+    ryz_evaluator_judge(evaluator, &row);
+    cr_expect(row.verdict == -2 && strstr(row.why, "against failed") != NULL, "%s", row.why);
+    ryz_evaluator_close(evaluator);
+    evaluator = open_evaluator(&plan);
+    add(evaluator, &plan, run_of(0, "engine.max_batch=8", 100, 50));
+    ryz_evaluator_judge(evaluator, &row);
+    cr_expect(row.verdict == -1 && strstr(row.why, "no run at such a point") != NULL, "%s",
+              row.why);
+    struct ryz_run_data data = run_of(1, "engine.max_batch=16", 100, 50);
+    ryz_run_data_invalidate(&data, "the recorder dropped 3 rows");
+    add(evaluator, &plan, data);
+    ryz_evaluator_judge(evaluator, &row);
+    cr_expect_eq(row.verdict, -2);
+    cr_expect_str_eq(row.why, "the recorder dropped 3 rows");
+    ryz_evaluator_close(evaluator);
+}
+
+static void expect_bad_reference(const char *metric, const char *of, const char *plus,
+                                 const char *hint)
+{
+    struct ryz_plan plan;
+    struct ryz_evaluator *evaluator = NULL;
+    struct ryz_error error = {0};
+    sweep_of_two(&plan);
+    plan.sweep.axis_count = 2;
+    plan.sweep.axes[1] =
+        (struct ryz_axis){.key = "engine.max_queue", .values = {"16", "32"}, .count = 2};
+    relative(&plan, metric, RYZ_OP_LE, 2, of, plus);
+    strcpy(plan.targets[0].where, "s.ini:11");
+    cr_expect_eq(ryz_evaluator_open(&plan, &evaluator, &error), RYZ_INVALID, "%s", of);
+    cr_expect(strstr(error.text, hint) != NULL, "%s: \"%s\"", of, error.text);
+    cr_expect_eq(strncmp(error.text, "s.ini:11: [targets] ", 20), 0, "%s", error.text);
+    cr_expect_null(evaluator);
+}
+
+Test(verdicts, references_that_mean_nothing_are_refused_before_the_run)
+{
+    expect_bad_reference("ttft.p90", "8.tttf.p90", "", "did you mean \"ttft.p90\"");
+    expect_bad_reference("ttft.p90", "8.ttft.p90", "step.maxx", "did you mean");
+    expect_bad_reference("ttft.p90", "9.ttft.p90", "", "there are: main 8 16");
+    expect_bad_reference("ttft.p90", "8.errors", "", "nothing to compare");
+    expect_bad_reference("ttft.p90", "8.ttft.p90", "kv.util.max", "nothing to compare");
+    expect_bad_reference("ttft.p90", "16.ttft.p90", "", "of several axes");
+}
+
 Test(verdicts, model_size_in_multiples_means_the_ratio)
 {
     struct ryz_plan plan;

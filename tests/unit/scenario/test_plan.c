@@ -116,6 +116,28 @@ Test(plan, targets_keep_text_value_and_unit)
     ryz_plan_close(plan);
 }
 
+Test(plan, a_target_may_be_a_multiple_of_another_metric)
+{
+    struct ryz_plan *plan =
+        support_plan(GOOD "[targets]\n"
+                          "edf.deadline.goodput = >= 1.5 x of fcfs.deadline.goodput\n"
+                          "a.5/s.ttft.p99 = <= 120 %  of  b.1/s.ttft.p99 + b.step.max ; why\n"
+                          "ttft.p99 = <= 250 ms\n",
+                     NULL);
+    cr_assert_eq(plan->target_count, 3);
+    cr_assert_str_eq(plan->targets[0].of, "fcfs.deadline.goodput");
+    cr_assert_str_eq(plan->targets[0].plus, "");
+    cr_assert_str_eq(plan->targets[0].unit, "x");
+    cr_assert_eq(plan->targets[0].value, 1.5);
+    cr_assert_str_eq(plan->targets[0].where, "s.ini:11");
+    cr_assert_str_eq(plan->targets[1].metric, "a.5/s.ttft.p99");
+    cr_assert_str_eq(plan->targets[1].of, "b.1/s.ttft.p99");
+    cr_assert_str_eq(plan->targets[1].plus, "b.step.max");
+    cr_assert_float_eq(plan->targets[1].value, 1.2, 1e-9);
+    cr_assert(plan->targets[2].of[0] == '\0' && plan->targets[2].plus[0] == '\0');
+    ryz_plan_close(plan);
+}
+
 Test(plan, an_automatic_chunk_fits_the_step)
 {
     struct ryz_plan *plan = support_plan(GOOD "[engine]\nmax_batch_tokens = 64\n", NULL);
