@@ -84,14 +84,24 @@ uint32_t ryz_forward_context(const struct ryz_forward *forward);
 void ryz_forward_run(struct ryz_forward *forward, const struct ryz_batch *batch);
 float *ryz_forward_logits(struct ryz_forward *forward, uint32_t i);
 
-/* Scores a text: log-probabilities (natural) of tokens[1..count-1], windows of `context` tokens,
- * each token scored once: the first window whole, later ones advance by context / 2 and score their
- * second half. on_token gets the position, the log-probability and the whole row of logits (V),
- * e.g. for a KL divergence against a base. */
+/* Gets the position, the log-probability and the whole row of logits (V), e.g. for a KL divergence
+ * against a base. */
 typedef void (*ryz_score_fn)(void *context, uint32_t position, float logprob, const float *logits);
+
+struct ryz_score_options {
+    const uint32_t *tokens; /* (count) */
+    uint32_t count;
+    uint32_t window; /* tokens */
+    enum ryz_kv_type kv_type;
+    ryz_score_fn on_token;
+    void *context; /* of on_token */
+};
+
+/* Scores a text: log-probabilities (natural) of tokens[1..count-1] in windows, each token scored
+ * once: the first window whole, later ones advance by window / 2 and score their second half. */
 RYZ_MUST_USE enum ryz_status ryz_model_score(const struct ryz_model *model,
-                                             struct ryz_backend *backend, const uint32_t *tokens,
-                                             uint32_t count, uint32_t window, ryz_score_fn on_token,
-                                             void *context, struct ryz_error *error);
+                                             struct ryz_backend *backend,
+                                             const struct ryz_score_options *options,
+                                             struct ryz_error *error);
 
 #endif

@@ -22,9 +22,7 @@ struct scoring {
     struct ryz_kv_store *kv;
     uint32_t *block_table;
     uint32_t n_vocab;
-    const uint32_t *tokens;
-    ryz_score_fn on_token;
-    void *context;
+    const struct ryz_score_options *options;
 };
 
 static float log_probability(const float *logits, uint32_t n_vocab, uint32_t id)
@@ -48,7 +46,7 @@ static void run_chunk(const struct scoring *scoring, uint32_t start, uint32_t be
     for (uint32_t i = 0; i < count; i++) {
         uint32_t next = begin + i + 1;
         sequences[i] = (struct ryz_batch_sequence){
-            .tokens = scoring->tokens + begin + i,
+            .tokens = scoring->options->tokens + begin + i,
             .block_table = scoring->block_table,
             .token_count = 1,
             .first_position = begin + i - start,
@@ -58,12 +56,13 @@ static void run_chunk(const struct scoring *scoring, uint32_t start, uint32_t be
     struct ryz_batch batch = {sequences, count, count};
     ryz_forward_run(scoring->forward, &batch);
     uint32_t wanted = 0;
+    const struct ryz_score_options *options = scoring->options;
     for (uint32_t i = 0; i < count; i++) {
         if (!sequences[i].wants_logits) continue;
         uint32_t position = begin + i + 1;
         const float *logits = ryz_forward_logits(scoring->forward, wanted++);
-        float logprob = log_probability(logits, scoring->n_vocab, scoring->tokens[position]);
-        scoring->on_token(scoring->context, position, logprob, logits);
+        float logprob = log_probability(logits, scoring->n_vocab, options->tokens[position]);
+        options->on_token(options->context, position, logprob, logits);
     }
 }
 
@@ -81,8 +80,7 @@ static void run_windows(const struct scoring *scoring, uint32_t count, uint32_t 
 }
 
 static enum ryz_status open_scoring(struct scoring *scoring, const struct ryz_model *model,
-                                    struct ryz_backend *backend, uint32_t window,
-                                    struct ryz_error *error)
+                                    struct ryz_backend *backend, struct ryz_error *error)
 {
     const struct ryz_model_info *info = ryz_model_info(model);
     struct ryz_kv_shape shape = {
@@ -90,7 +88,9 @@ static enum ryz_status open_scoring(struct scoring *scoring, const struct ryz_mo
         .n_kv_heads = info->n_kv_heads,
         .head_dim = info->head_dim,
         .block_tokens = BLOCK_TOKENS,
-        .n_blocks = ryz_ceil_div_u32(window, BLOCK_TOKENS),
+        .n_blocks = ryz_ceil_div_u32(ryz_min_u32(scoring->options->window, scoring->options->count),
+                                     BLOCK_TOKENS),
+        .type = scoring->options->kv_type,
     };
     scoring->n_vocab = info->n_vocab;
     scoring->block_table = calloc(shape.n_blocks, sizeof *scoring->block_table);
@@ -102,25 +102,23 @@ static enum ryz_status open_scoring(struct scoring *scoring, const struct ryz_mo
                             &scoring->forward, error);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the eighth parameter is the error */
 enum ryz_status ryz_model_score(const struct ryz_model *model, struct ryz_backend *backend,
-                                const uint32_t *tokens, uint32_t count, uint32_t window,
-                                ryz_score_fn on_token, void *context, struct ryz_error *error)
+                                const struct ryz_score_options *options, struct ryz_error *error)
 {
     const struct ryz_model_info *info = ryz_model_info(model);
+    uint32_t count = options->count, window = options->window;
     if (window < 2 || window > info->context_tokens) {
         return ryz_fail(error, RYZ_INVALID, "a window of %u tokens; the model takes 2 to %u",
                         window, info->context_tokens);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (tokens[i] < info->n_vocab) continue;
-        return ryz_fail(error, RYZ_INVALID, "token %u is %u in a vocabulary of %u", i, tokens[i],
-                        info->n_vocab);
+        if (options->tokens[i] < info->n_vocab) continue;
+        return ryz_fail(error, RYZ_INVALID, "token %u is %u in a vocabulary of %u", i,
+                        options->tokens[i], info->n_vocab);
     }
     if (count < 2) return RYZ_OK;
-    struct scoring scoring = {.tokens = tokens, .on_token = on_token, .context = context};
-    enum ryz_status status =
-        open_scoring(&scoring, model, backend, ryz_min_u32(window, count), error);
+    struct scoring scoring = {.options = options};
+    enum ryz_status status = open_scoring(&scoring, model, backend, error);
     if (status == RYZ_OK) run_windows(&scoring, count, window);
     ryz_forward_close(scoring.forward);
     ryz_kv_store_close(scoring.kv);

@@ -12,6 +12,7 @@
 #include "engine/model/tokenizer.h"
 #include "engine/runtime/engine_state.h"
 #include "engine/runtime/step_loop.h"
+#include "kernels/kv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,15 +46,19 @@ static enum ryz_status check_limits(struct ryz_engine *engine, struct ryz_sched_
     return RYZ_OK;
 }
 
-static enum ryz_status open_kv(struct ryz_engine *engine, uint64_t kv_bytes,
+static enum ryz_status open_kv(struct ryz_engine *engine, const struct ryz_engine_options *options,
                                struct ryz_sched_limits *limits, struct ryz_error *error)
 {
+    uint64_t kv_bytes = options->kv_bytes;
     const struct ryz_model_info *info = ryz_model_info(engine->model);
     struct ryz_kv_shape shape = {.n_layers = info->n_layers,
                                  .n_kv_heads = info->n_kv_heads,
                                  .head_dim = info->head_dim,
                                  .block_tokens = limits->kv_block_tokens,
                                  .n_blocks = 1};
+    if (options->kv_type != NULL && !ryz_kv_type_parse(options->kv_type, &shape.type))
+        return ryz_fail(error, RYZ_INVALID, "a KV cache of \"%.20s\"; there are bf16, int8, f32",
+                        options->kv_type);
     size_t block_bytes = ryz_kv_block_bytes(&shape);
     if (block_bytes == 0 || kv_bytes < block_bytes)
         return ryz_fail(error, RYZ_INVALID,
@@ -78,7 +83,7 @@ static enum ryz_status open_compute(struct ryz_engine *engine,
     enum ryz_status status = ryz_model_open(options->model_path, &model, &engine->model, error);
     if (status == RYZ_OK) status = check_limits(engine, limits, error);
     if (status == RYZ_OK) status = ryz_backend_open(&backend, &engine->backend, error);
-    if (status == RYZ_OK) status = open_kv(engine, options->kv_bytes, limits, error);
+    if (status == RYZ_OK) status = open_kv(engine, options, limits, error);
     if (status == RYZ_OK)
         status =
             ryz_forward_open(engine->model, engine->backend, engine->kv, limits->batch_tokens_max,
@@ -207,6 +212,7 @@ enum ryz_status ryz_engine_open(const struct ryz_engine_options *options, struct
     const struct ryz_model_info *info = ryz_model_info(engine->model);
     RYZ_LOG(engine->logger, RYZ_LOG_INFO, "engine.open", NULL, RYZ_STR("model", info->name),
             RYZ_STR("weights", info->weight_type),
+            RYZ_STR("kv_type", ryz_kv_type_name(ryz_kv_store_shape(engine->kv)->type)),
             RYZ_U64("kv_blocks", engine->config.limits.kv_blocks),
             RYZ_U64("context_tokens", engine->config.limits.context_tokens_max),
             RYZ_I64("load_ns", engine->load_t1_ns - engine->load_t0_ns));

@@ -55,8 +55,9 @@ struct ryz_engine_options {
      * 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;
     uint64_t kv_bytes;
-    bool prefix_cache;  /* beginnings that were computed before are found again */
-    uint64_t cache_key; /* of the hashes; secret where clients are strangers (prefix_hash.h) */
+    const char *kv_type; /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
+    bool prefix_cache;   /* beginnings that were computed before are found again */
+    uint64_t cache_key;  /* of the hashes; secret where clients are strangers (prefix_hash.h) */
     uint64_t seed;
     const struct ryz_clock *clock; /* borrowed */
     struct ryz_engine_observer observer;

@@ -26,7 +26,7 @@
 #define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
-    const char *model, *host, *quant, *isa, *policy, *control, *otlp, *name, *log_level;
+    const char *model, *host, *quant, *isa, *kv_type, *policy, *control, *otlp, *name, *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, seed;
@@ -123,6 +123,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
+        .kv_type = o->kv_type,
         .prefix_cache = !o->no_prefix_cache,
         .cache_key = draw_key(o),
         .seed = o->seed,
@@ -261,6 +262,7 @@ int ryz_command_serve(int argc, char **argv)
                               .port = 8080,
                               .quant = "as_is",
                               .isa = "auto",
+                              .kv_type = "bf16",
                               .policy = "fcfs",
                               .log_level = "info",
                               .max_batch = 16,
@@ -298,6 +300,8 @@ int ryz_command_serve(int argc, char **argv)
          "believed step length that prefill chunks keep (no limit)"},
         {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},
         {"kv", RYZ_OPTION_BYTES, &o.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
+        {"kv-type", RYZ_OPTION_TEXT, &o.kv_type, "TYPE",
+         "bf16, or int8: nearly twice the tokens (bf16)"},
         {"connections", RYZ_OPTION_U32, &o.connections, "N", "open connections (1024)"},
         {"control", RYZ_OPTION_TEXT, &o.control, "PATH",
          "Unix socket for fault plans and records (off)"},

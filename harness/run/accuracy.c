@@ -9,6 +9,7 @@
 #include "engine/base/size.h"
 #include "engine/model/model.h"
 #include "engine/model/tokenizer.h"
+#include "kernels/kv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 struct scorer {
     struct ryz_backend *backend;
     struct ryz_model *model, *base; /* base may be NULL */
+    enum ryz_kv_type kv_type;       /* of the model; the base has BF16 */
     uint32_t *tokens;
     size_t token_count;
     uint32_t window;
@@ -99,14 +101,21 @@ static enum ryz_status score_windows(struct scorer *scorer,
     for (uint32_t start = 0; start + half < total || start == 0; start += half) {
         uint32_t count = ryz_min_u32(scorer->window, total - start);
         scorer->start = start;
+        struct ryz_score_options ours = {.tokens = scorer->tokens + start,
+                                         .count = count,
+                                         .window = scorer->window,
+                                         .kv_type = scorer->kv_type,
+                                         .on_token = keep_row,
+                                         .context = scorer};
+        struct ryz_score_options base = ours;
+        base.kv_type = RYZ_KV_BF16;
+        base.on_token = keep_base;
         enum ryz_status status = RYZ_OK;
         if (scorer->base != NULL) {
-            status = ryz_model_score(scorer->base, scorer->backend, scorer->tokens + start, count,
-                                     scorer->window, keep_base, scorer, error);
+            status = ryz_model_score(scorer->base, scorer->backend, &base, error);
         }
         if (status == RYZ_OK) {
-            status = ryz_model_score(scorer->model, scorer->backend, scorer->tokens + start, count,
-                                     scorer->window, keep_row, scorer, error);
+            status = ryz_model_score(scorer->model, scorer->backend, &ours, error);
         }
         if (status != RYZ_OK) return status;
         scorer->window_number++;
@@ -150,6 +159,9 @@ static enum ryz_status open_models(struct scorer *scorer,
                                    const struct ryz_accuracy_options *options,
                                    struct ryz_error *error)
 {
+    if (!ryz_kv_type_parse(options->kv_type, &scorer->kv_type)) {
+        return ryz_fail(error, RYZ_INVALID, "no KV cache stores \"%.20s\"", options->kv_type);
+    }
     struct ryz_backend_options backend = {"cpu", options->isa, options->threads};
     enum ryz_status status = ryz_backend_open(&backend, &scorer->backend, error);
     struct ryz_model_options model = {.quant = options->quant};

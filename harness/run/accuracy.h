@@ -16,6 +16,7 @@
 struct ryz_accuracy_options {
     const char *model_path;
     const char *quant;   /* of the model under test */
+    const char *kv_type; /* of the model under test, see ryz_engine_options; the base has bf16 */
     const char *against; /* quant of the base; "" for none */
     const char *isa;
     uint32_t threads;

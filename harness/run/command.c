@@ -48,15 +48,15 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     add_ms(times, sizeof times, "queue-wait", engine->queue_wait_ns);
     add_ms(times, sizeof times, "starvation", engine->starve_ns);
     add_ms(times, sizeof times, "step-target", engine->step_ns_max);
-    int length =
-        snprintf(text, sizeof text,
-                 "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-                 "--prefill-chunk %u --max-queue %u%s%s%s%s --kv %lluB --seed %llu",
-                 engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
-                 engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, queue, times,
-                 engine->admit_late ? "" : " --refuse-late",
-                 engine->prefix_cache ? "" : " --no-prefix-cache",
-                 (unsigned long long)engine->kv_bytes, (unsigned long long)plan->seed);
+    int length = snprintf(
+        text, sizeof text,
+        "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
+        "--prefill-chunk %u --max-queue %u%s%s%s%s --kv %lluB --kv-type %s --seed %llu",
+        engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
+        engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, queue, times,
+        engine->admit_late ? "" : " --refuse-late",
+        engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
+        engine->kv_type, (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
     for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
     return fits;

@@ -25,11 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUANTS_MAX 16u
+#define SCORED_MAX 16u
 
-/* Accuracy is the same for all points with the same weights: computed once a quant. */
+/* Accuracy is the same for all points with the same weights and KV storage: computed once each. */
 struct scored {
-    char quant[16];
+    char what[48]; /* "q8_0", "q8_0, int8 KV": what differs, for the cache and to print */
     struct ryz_accuracy_result result;
 };
 
@@ -44,7 +44,7 @@ struct course {
     uint32_t *order;              /* (point_count) */
     uint32_t point_count, runs_done;
     uint32_t runs_whole; /* of those done: not cut short by the user */
-    struct scored scored[QUANTS_MAX];
+    struct scored scored[SCORED_MAX];
     uint32_t scored_count;
     struct ryz_error error;
 };
@@ -115,29 +115,34 @@ static enum ryz_status create_results(struct course *course)
 
 static void show_share(void *context, double share)
 {
-    const char *quant = context;
+    const char *what = context;
     if (!isatty(STDERR_FILENO)) return;
-    (void)fprintf(stderr, "\r\033[K  accuracy of %s: %.0f %%", quant, share * 100);
+    (void)fprintf(stderr, "\r\033[K  accuracy of %s: %.0f %%", what, share * 100);
     (void)fflush(stderr);
 }
 
-/* The scored text for the weights of this plan, from the cache or anew. */
+/* The scored text for the weights and KV storage of this plan, from the cache or anew. */
 static enum ryz_status score(struct course *course, const struct ryz_plan *plan,
                              const struct ryz_accuracy_result **result)
 {
+    char what[sizeof course->scored[0].what];
+    bool plain = strcmp(plan->engine.kv_type, "bf16") == 0;
+    (void)snprintf(what, sizeof what, "%s%s%s%s", plan->engine.quant, plain ? "" : ", ",
+                   plain ? "" : plan->engine.kv_type, plain ? "" : " KV");
     for (uint32_t i = 0; i < course->scored_count; i++) {
         *result = &course->scored[i].result;
-        if (strcmp(course->scored[i].quant, plan->engine.quant) == 0) return RYZ_OK;
+        if (strcmp(course->scored[i].what, what) == 0) return RYZ_OK;
     }
-    if (course->scored_count == QUANTS_MAX) {
-        return ryz_fail(&course->error, RYZ_FULL, "more than %u weight types in one sweep",
-                        QUANTS_MAX);
+    if (course->scored_count == SCORED_MAX) {
+        return ryz_fail(&course->error, RYZ_FULL, "more than %u weight and KV types in one sweep",
+                        SCORED_MAX);
     }
     struct scored *scored = &course->scored[course->scored_count];
-    (void)snprintf(scored->quant, sizeof scored->quant, "%s", plan->engine.quant);
+    (void)snprintf(scored->what, sizeof scored->what, "%s", what);
     struct ryz_accuracy_options options = {
         .model_path = plan->model_path,
         .quant = plan->engine.quant,
+        .kv_type = plan->engine.kv_type,
         .against = plan->accuracy.against,
         .isa = plan->engine.isa,
         .threads = plan->engine.threads != 0 ? plan->engine.threads : ryz_cpu_count(),
@@ -145,7 +150,7 @@ static enum ryz_status score(struct course *course, const struct ryz_plan *plan,
         .tokens_max = plan->accuracy.tokens_max,
         .context = plan->accuracy.context,
         .progress = says(course) ? show_share : NULL,
-        .progress_context = scored->quant,
+        .progress_context = scored->what,
     };
     enum ryz_status status = ryz_accuracy_run(&options, &scored->result, &course->error);
     if (status != RYZ_OK) return status;
@@ -153,7 +158,7 @@ static enum ryz_status score(struct course *course, const struct ryz_plan *plan,
     *result = &scored->result;
     if (says(course)) {
         (void)fprintf(stderr, "%s  accuracy of %s: perplexity %.4f over %zu tokens\n",
-                      isatty(STDERR_FILENO) ? "\r\033[K" : "", scored->quant,
+                      isatty(STDERR_FILENO) ? "\r\033[K" : "", scored->what,
                       scored->result.perplexity, scored->result.count);
     }
     return RYZ_OK;

@@ -41,15 +41,34 @@ static double plain_logprob(const double *logits, uint32_t n, uint32_t id)
 
 static struct rig rig;
 
-static struct scores score(const struct ryz_model *model, const uint32_t *tokens, uint32_t count,
-                           uint32_t window)
+/* Of scores->tokens. */
+static enum ryz_status try_score(const struct ryz_model *model, uint32_t window,
+                                 enum ryz_kv_type kv_type, uint32_t count, struct scores *scores,
+                                 struct ryz_error *error)
+{
+    struct ryz_score_options options = {.tokens = scores->tokens,
+                                        .count = count,
+                                        .window = window,
+                                        .kv_type = kv_type,
+                                        .on_token = keep,
+                                        .context = scores};
+    return ryz_model_score(model, rig.backend, &options, error);
+}
+
+static struct scores score_in(const struct ryz_model *model, enum ryz_kv_type kv_type,
+                              const uint32_t *tokens, uint32_t count, uint32_t window)
 {
     struct scores scores = {.n_vocab = ryz_model_info(model)->n_vocab, .tokens = tokens};
     struct ryz_error error = {0};
-    enum ryz_status status =
-        ryz_model_score(model, rig.backend, tokens, count, window, keep, &scores, &error);
+    enum ryz_status status = try_score(model, window, kv_type, count, &scores, &error);
     cr_assert_eq(status, RYZ_OK, "%s", error.text);
     return scores;
+}
+
+static struct scores score(const struct ryz_model *model, const uint32_t *tokens, uint32_t count,
+                           uint32_t window)
+{
+    return score_in(model, RYZ_KV_BF16, tokens, count, window);
 }
 
 Test(score, one_window_scores_all_tokens_but_the_first)
@@ -92,6 +111,27 @@ Test(score, later_windows_score_their_second_half)
     ryz_model_close(model);
 }
 
+/* The cache takes part: each type is near F32, and none gives another's bytes. */
+Test(score, keys_and_values_are_stored_as_asked)
+{
+    struct ryz_model *model = synthetic_open(&(struct synthetic){.layers = 2}, NULL);
+    uint32_t tokens[COUNT];
+    seeded_tokens(model, 3, tokens, COUNT);
+    rig_open(&rig, model, &(struct rig_options){.isa = "auto", .n_blocks = 1});
+    struct scores f32 = score_in(model, RYZ_KV_F32, tokens, COUNT, 64);
+    struct scores bf16 = score_in(model, RYZ_KV_BF16, tokens, COUNT, 64);
+    struct scores int8 = score_in(model, RYZ_KV_INT8, tokens, COUNT, 64);
+    for (uint32_t i = 0; i < f32.count; i++) {
+        cr_assert_float_eq((double)bf16.logprobs[i], (double)f32.logprobs[i], 5e-2);
+        cr_assert_float_eq((double)int8.logprobs[i], (double)f32.logprobs[i], 5e-2);
+    }
+    size_t bytes = f32.count * sizeof f32.logprobs[0];
+    cr_assert_neq(memcmp(bf16.logprobs, f32.logprobs, bytes), 0);
+    cr_assert_neq(memcmp(int8.logprobs, bf16.logprobs, bytes), 0);
+    rig_close(&rig);
+    ryz_model_close(model);
+}
+
 Test(score, refuses_windows_and_tokens_out_of_range)
 {
     struct ryz_model *model = synthetic_open(&(struct synthetic){.layers = 1}, NULL);
@@ -99,14 +139,11 @@ Test(score, refuses_windows_and_tokens_out_of_range)
     struct scores scores = {.n_vocab = ryz_model_info(model)->n_vocab, .tokens = tokens};
     struct ryz_error error = {0};
     rig_open(&rig, model, &(struct rig_options){.n_blocks = 1});
-    cr_assert_eq(ryz_model_score(model, rig.backend, tokens, 3, 1, keep, &scores, &error),
-                 RYZ_INVALID);
-    cr_assert_eq(ryz_model_score(model, rig.backend, tokens, 3, 257, keep, &scores, &error),
-                 RYZ_INVALID);
-    cr_assert_eq(ryz_model_score(model, rig.backend, tokens, 4, 16, keep, &scores, &error),
-                 RYZ_INVALID);
+    cr_assert_eq(try_score(model, 1, RYZ_KV_BF16, 3, &scores, &error), RYZ_INVALID);
+    cr_assert_eq(try_score(model, 257, RYZ_KV_BF16, 3, &scores, &error), RYZ_INVALID);
+    cr_assert_eq(try_score(model, 16, RYZ_KV_BF16, 4, &scores, &error), RYZ_INVALID);
     cr_assert_not_null(strstr(error.text, "token 3"));
-    cr_assert_eq(ryz_model_score(model, rig.backend, tokens, 1, 16, keep, &scores, &error), RYZ_OK);
+    cr_assert_eq(try_score(model, 16, RYZ_KV_BF16, 1, &scores, &error), RYZ_OK);
     cr_assert_eq(scores.count, 0);
     rig_close(&rig);
     ryz_model_close(model);

@@ -122,6 +122,47 @@ Test(engine, a_preempted_request_gives_the_same_tokens)
     assert_same(reference, variant);
 }
 
+static struct output other_type[2];
+
+/* Keys and values are quantised one vector at a time, so an INT8 cache keeps the promise too. */
+Test(engine, a_request_gives_the_same_tokens_from_an_int8_cache)
+{
+    struct ryz_engine_options options = default_options();
+    struct ryz_core_stats stats, wide_stats;
+    run_probe(&options, 0, other_type, &wide_stats);
+    options.kv_type = "int8";
+    run_probe(&options, 0, reference, &stats);
+    cr_assert_neq(memcmp(reference[0].logprobs, other_type[0].logprobs, TOKENS * sizeof(float)), 0,
+                  "the type did nothing: this test shows nothing");
+    /* 4 bytes of scale for each vector: 256 / 136 of the blocks if it has 64 dimensions. */
+    cr_assert_gt(10 * stats.kv_blocks_total, 17 * wide_stats.kv_blocks_total);
+    run_probe(&options, OTHERS, variant, NULL);
+    assert_same(reference, variant);
+    options.limits.prefill_chunk_max = 5;
+    options.limits.batch_tokens_max = 16;
+    run_probe(&options, 3, variant, NULL);
+    assert_same(reference, variant);
+    options.threads = 2;
+    run_probe(&options, 3, variant, NULL);
+    assert_same(reference, variant);
+    options.limits = default_options().limits;
+    options.kv_bytes = options.kv_bytes / stats.kv_blocks_total * 25; /* 400 tokens */
+    run_probe(&options, OTHERS, variant, &stats);
+    cr_assert_gt(stats.preempted, 0, "nothing was preempted: this test shows nothing");
+    assert_same(reference, variant);
+}
+
+Test(engine, refuses_a_kv_type_that_there_is_not)
+{
+    struct ryz_engine_options options = default_options();
+    struct ryz_engine *engine = NULL;
+    struct ryz_error error = {.text = ""};
+    options.kv_type = "int4";
+    cr_assert_eq(ryz_engine_open(&options, &engine, &error), RYZ_INVALID);
+    cr_assert_not_null(strstr(error.text, "\"int4\""));
+    cr_assert_not_null(strstr(error.text, "int8"));
+}
+
 Test(engine, log_probabilities_come_with_the_likeliest_tokens)
 {
     struct ryz_engine_options options = default_options();

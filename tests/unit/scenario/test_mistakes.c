@@ -96,6 +96,7 @@ Test(mistakes, numbers_out_of_range_name_the_range)
         {GOOD "[engine]\nmax_batch = inf\n", "s.ini:11: [engine] max_batch: \"inf\" is not"},
         {GOOD "[engine]\nmax_batch = 1e999\n", "s.ini:11: [engine] max_batch: \"1e999\" is too"},
         {GOOD "[engine]\nmax_batch = 99999999999999999999\n", "is out of range: 1 to 256"},
+        {GOOD "[engine]\nkv_type = f32\n", "\"f32\" is none of"},
         {GOOD "[engine]\nkv = 1 B\n", "is out of range: 64 KiB to 1024 GiB"},
         {GOOD "ttft_deadline = 0 ms\n", "s.ini:10: [traffic.main] ttft_deadline: \"0 ms\""},
         {GOOD "ttft_deadline = 3 s\ndeadline = 2 s\n",
@@ -247,6 +248,8 @@ Test(mistakes, keys_that_do_not_reach_the_server_are_refused)
          "s.ini:14: [engine] max_batch does not reach the server: put {engine} into spawn"},
         {SERVED "admit_late = no\nspawn = ryz serve --model {model}\n",
          "s.ini:14: [engine] admit_late does not reach the server: put {engine} into spawn"},
+        {SERVED "kv_type = int8\nspawn = ryz serve --model {model}\n",
+         "s.ini:14: [engine] kv_type does not reach the server: put {engine} into spawn"},
         {SERVED "[sweep]\nengine.quant = f32 q8_0\n",
          "s.ini:15: [engine] quant does not reach the server at url; a sweep of it needs spawn "
          "with {engine}"},

@@ -22,6 +22,7 @@ Test(plan, a_minimal_scenario_has_all_defaults)
     cr_assert_str_eq(engine->isa, "auto");
     cr_assert_str_eq(engine->scheduler, "fcfs");
     cr_assert_str_eq(engine->quant, "as_is");
+    cr_assert_str_eq(engine->kv_type, "bf16");
     cr_assert(engine->threads == 0 && engine->max_batch == 16 && engine->max_queue == 256);
     cr_assert(engine->max_batch_tokens == 512 && engine->prefill_chunk == 256);
     cr_assert(engine->kv_bytes == UINT64_C(256) << 20 && engine->step_ns_max == 0);
