@@ -10,10 +10,9 @@
 #include <string.h>
 
 #include "kernels/bench/bench.h"
+#include "kernels/bench/timing.h"
 
 #define CHECK_ROWS 128u
-#define CALLS_MIN  5u
-#define CALLS_MAX  4096u
 
 struct memory {
     uint8_t *weights; /* copies of the matrix, one after another */
@@ -21,27 +20,12 @@ struct memory {
     size_t copies;
     float *x, *y;     /* (m, k), (m, n) */
     float *row;       /* k: one row of weights in F32 */
-    int64_t *call_ns; /* CALLS_MAX */
+    int64_t *call_ns; /* (RYZ_BENCH_CALLS_MAX) */
 };
 
 static bool multiply(size_t a, size_t b, size_t *product)
 {
     return !__builtin_mul_overflow(a, b, product);
-}
-
-/* splitmix64, scaled to [-1, 1). */
-static float next_uniform(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return (float)((double)(z ^ (z >> 31)) * 0x1p-63 - 1.0);
-}
-
-/* Cache lines of their own, as the engine's arenas give them. */
-static void *reserve_bytes(size_t bytes)
-{
-    return bytes > SIZE_MAX - 63 ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64);
 }
 
 static void release(struct memory *memory)
@@ -67,11 +51,11 @@ static enum ryz_kernel_bench_status reserve(const struct ryz_kernel_bench *bench
     }
     memory->copies = bench->stream_bytes / memory->matrix_bytes + 1;
     if (!multiply(memory->copies, memory->matrix_bytes, &total)) return RYZ_KERNEL_BENCH_BAD_CASE;
-    memory->weights = reserve_bytes(total);
-    memory->x = reserve_bytes(x_count * sizeof(float));
-    memory->y = reserve_bytes(y_count * sizeof(float));
-    memory->row = reserve_bytes(bench->k * sizeof(float));
-    memory->call_ns = reserve_bytes(CALLS_MAX * sizeof(int64_t));
+    memory->weights = ryz_bench_reserve(total);
+    memory->x = ryz_bench_reserve(x_count * sizeof(float));
+    memory->y = ryz_bench_reserve(y_count * sizeof(float));
+    memory->row = ryz_bench_reserve(bench->k * sizeof(float));
+    memory->call_ns = ryz_bench_reserve(RYZ_BENCH_CALLS_MAX * sizeof(int64_t));
     bool ok = memory->weights && memory->x && memory->y && memory->row && memory->call_ns;
     return ok ? RYZ_KERNEL_BENCH_OK : RYZ_KERNEL_BENCH_NO_MEMORY;
 }
@@ -81,9 +65,9 @@ static void fill(const struct ryz_kernel_bench *bench, const struct ryz_matrix *
 {
     const struct ryz_kernels *ref = ryz_kernels_find("ref");
     uint64_t state = bench->seed;
-    for (size_t i = 0; i < bench->m * bench->k; i++) memory->x[i] = next_uniform(&state);
+    for (size_t i = 0; i < bench->m * bench->k; i++) memory->x[i] = ryz_bench_uniform(&state);
     for (size_t n = 0; n < bench->n; n++) {
-        for (size_t i = 0; i < bench->k; i++) memory->row[i] = next_uniform(&state);
+        for (size_t i = 0; i < bench->k; i++) memory->row[i] = ryz_bench_uniform(&state);
         ref->quantize_row(w->type, memory->row, memory->weights + n * w->row_bytes, bench->k);
     }
     for (size_t c = 1; c < memory->copies; c++) {
@@ -128,31 +112,30 @@ static void verify(const struct ryz_kernel_bench *bench, const struct ryz_matrix
     result->error_limit = ((double)bench->k / 16.0 + 8.0) * 0x1p-24;
 }
 
-static int compare_ns(const void *a, const void *b)
+struct run {
+    const struct ryz_kernel_bench *bench;
+    const struct ryz_kernels *kernels;
+    const struct memory *memory;
+    struct ryz_matrix w;
+};
+
+static void call(void *ctx, uint32_t i)
 {
-    int64_t left = *(const int64_t *)a;
-    int64_t right = *(const int64_t *)b;
-    return (left > right) - (left < right);
+    struct run *run = ctx;
+    const struct ryz_kernel_bench *bench = run->bench;
+    const struct memory *memory = run->memory;
+    run->w.data = memory->weights + (i + 1) % memory->copies * memory->matrix_bytes;
+    run->kernels->matmul(&run->w, 0, bench->n, memory->x, bench->k, bench->m, memory->y, bench->n);
 }
 
-static void time_calls(const struct ryz_kernel_bench *bench, struct ryz_matrix *w,
-                       const struct ryz_kernels *kernels, struct memory *memory,
-                       struct ryz_kernel_bench_result *result)
+static void time_calls(struct run *run, struct ryz_kernel_bench_result *result)
 {
-    int64_t start_ns = bench->now_ns(bench->clock_ctx);
-    int64_t before_ns = start_ns;
-    uint32_t calls = 0;
-    while (calls < CALLS_MAX && (calls < CALLS_MIN || before_ns - start_ns < bench->budget_ns)) {
-        w->data = memory->weights + (calls + 1) % memory->copies * memory->matrix_bytes;
-        kernels->matmul(w, 0, bench->n, memory->x, bench->k, bench->m, memory->y, bench->n);
-        int64_t after_ns = bench->now_ns(bench->clock_ctx);
-        memory->call_ns[calls++] = after_ns - before_ns;
-        before_ns = after_ns;
-    }
-    qsort(memory->call_ns, calls, sizeof memory->call_ns[0], compare_ns);
-    result->calls = calls;
+    const struct ryz_kernel_bench *bench = run->bench;
+    const struct memory *memory = run->memory;
+    struct ryz_bench_clock clock = {bench->now_ns, bench->clock_ctx};
+    result->calls = ryz_bench_time(&clock, bench->budget_ns, call, run, memory->call_ns);
     result->best_ns = memory->call_ns[0];
-    result->median_ns = memory->call_ns[calls / 2];
+    result->median_ns = memory->call_ns[result->calls / 2];
     double ns = result->median_ns > 0 ? (double)result->median_ns : 1.0;
     result->gflops = 2.0 * (double)bench->m * (double)bench->n * (double)bench->k / ns;
     result->gbytes_per_s = (double)memory->matrix_bytes / ns;
@@ -177,7 +160,8 @@ enum ryz_kernel_bench_status ryz_kernel_bench_measure(const struct ryz_kernel_be
         status = RYZ_KERNEL_BENCH_MISMATCH;
         goto out_release;
     }
-    time_calls(bench, &w, kernels, &memory, result);
+    struct run run = {bench, kernels, &memory, w};
+    time_calls(&run, result);
 out_release:
     release(&memory);
     return status;

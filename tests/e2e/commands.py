@@ -23,6 +23,9 @@ def about_itself(bench):
     says(bench.expect(0, "version"), r"^ryz \d+\.\d+\.\d+, commit \S+$", r"^(gcc|clang) ", r"^HDF5 \d")
     check(bench.expect(0, "--version") == bench.expect(0, "version"), "--version is version")
     says(bench.expect(0, "devices"), r"^cpu: +\d+ core\(s\), kernels: .*\bref\b", r"^cuda: ")
+    for what in (("kernel",), ("attention", "--kv-type", "int8")):
+        says(bench.expect(0, "bench", *what, "--budget", "1", "--stream", "0B"), r" ok \(error ")
+    says(bench.expect(64, "bench", "attention", "--kv-heads", "2"), "--kv-heads does not divide")
     says(bench.expect(4, "dod", "--scenarios", bench.path("nowhere")), r'no folder ".*nowhere"')
     text = bench.expect(0, "help")
     says(text, *[r"^  %s +\S" % name for name in COMMANDS])
