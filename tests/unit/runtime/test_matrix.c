@@ -1,0 +1,133 @@
+/*
+ * test_matrix.c - goal: greedy output does not depend on how it was computed. Method: the same
+ * requests on engines of every combination of threads, chunk, batch, pool (large; so small that
+ * requests are preempted and blocks evicted), prefix cache and order of service; tokens and
+ * log-probabilities are compared to the bit with those of requests that ran alone, in one chunk, on
+ * one thread.
+ */
+#include "engine_fixture.h"
+
+#include "engine/base/size.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REQUESTS 7u
+#define WANTED   24u
+#define LONGEST  150u
+
+/* One way to compute. */
+struct cell {
+    uint32_t threads, chunk, batch, pool_blocks; /* 0: the fixture's pool */
+    bool prefix_cache;
+    const char *policy;
+};
+
+static struct fixture fixture;
+static struct output alone[REQUESTS], mixed[REQUESTS];
+static uint64_t preempted, found, evicted; /* over all cells: each must have happened */
+
+/* Lengths around blocks and chunks; the odd ones begin like the first. */
+static uint32_t make_one(uint32_t i, uint32_t *prompt)
+{
+    static const uint32_t lengths[REQUESTS] = {64, 65, 1, 150, 16, 97, 64};
+    make_prompt(fixture.engine, i % 2 == 0 ? 1 : 50 + i, prompt, lengths[i]);
+    if (i % 2 != 0) make_prompt(fixture.engine, 1, prompt, ryz_min_u32(48, lengths[i]));
+    return lengths[i];
+}
+
+static void submit_all(struct output *out, bool wait)
+{
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        uint32_t prompt[LONGEST], length = make_one(i, prompt);
+        output_init(&out[i]);
+        struct ryz_generate request = make_request(prompt, length, WANTED, &out[i]);
+        request.ignore_eos = request.wants_logprobs = true;
+        request.priority = (uint8_t)(i % 3);
+        submit(&fixture, &request);
+        if (wait) await(&out[i]);
+    }
+    for (uint32_t i = 0; i < REQUESTS; i++) await(&out[i]);
+}
+
+static void compute(const struct cell *cell, struct output *out, bool wait)
+{
+    struct ryz_engine_options options = default_options();
+    options.threads = cell->threads;
+    options.limits.prefill_chunk_max = cell->chunk;
+    options.limits.batch_tokens_max = cell->chunk + cell->batch;
+    options.limits.batch_requests_max = cell->batch;
+    options.prefix_cache = cell->prefix_cache;
+    options.policy = cell->policy;
+    if (cell->pool_blocks > 0) {
+        static uint64_t block_bytes;
+        if (block_bytes == 0) {
+            open_engine(&fixture, &options);
+            block_bytes =
+                options.kv_bytes / ryz_engine_core_config(fixture.engine).limits.kv_blocks;
+            close_engine(&fixture);
+        }
+        options.kv_bytes = cell->pool_blocks * block_bytes;
+    }
+    open_engine(&fixture, &options);
+    submit_all(out, wait);
+    await_idle(&fixture);
+    struct ryz_core_stats stats = ryz_engine_stats(fixture.engine);
+    cr_assert_eq(stats.kv_blocks_used, 0);
+    preempted += stats.preempted;
+    found += stats.prompt_tokens_cached;
+    evicted += stats.cache_evicted_blocks;
+    close_engine(&fixture);
+}
+
+static void expect_same(const struct cell *cell)
+{
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const struct output *a = &alone[i], *b = &mixed[i];
+        bool same = a->token_count == WANTED && b->token_count == WANTED &&
+                    memcmp(a->tokens, b->tokens, WANTED * sizeof a->tokens[0]) == 0 &&
+                    memcmp(a->logprobs, b->logprobs, WANTED * sizeof a->logprobs[0]) == 0;
+        cr_assert(same,
+                  "request %u differs with %u threads, chunks of %u, batches of %u, %u blocks, "
+                  "cache %d, %s",
+                  i, cell->threads, cell->chunk, cell->batch, cell->pool_blocks, cell->prefix_cache,
+                  cell->policy);
+    }
+}
+
+Test(matrix, greedy_output_is_the_same_however_it_was_computed, .timeout = 300)
+{
+    static const uint32_t threads[] = {1, 2}, chunks[] = {7, 64, 256}, batches[] = {1, 3, 8};
+    static const uint32_t pools[] = {0, 14};
+    static const char *const policies[] = {"fcfs", "tiered"};
+    const struct cell reference = {
+        .threads = 1, .chunk = 256, .batch = 1, .policy = "fcfs", .prefix_cache = false};
+    compute(&reference, alone, true);
+    const uint32_t sizes[] = {
+        RYZ_COUNT_OF(threads), RYZ_COUNT_OF(chunks), RYZ_COUNT_OF(batches), RYZ_COUNT_OF(pools), 2,
+        RYZ_COUNT_OF(policies)};
+    uint32_t cells = 1;
+    for (size_t k = 0; k < RYZ_COUNT_OF(sizes); k++) cells *= sizes[k];
+    for (uint32_t c = 0; c < cells; c++) {
+        uint32_t at[RYZ_COUNT_OF(sizes)], rest = c;
+        for (size_t k = 0; k < RYZ_COUNT_OF(sizes); k++) {
+            at[k] = rest % sizes[k];
+            rest /= sizes[k];
+        }
+        const struct cell cell = {.threads = threads[at[0]],
+                                  .chunk = chunks[at[1]],
+                                  .batch = batches[at[2]],
+                                  .pool_blocks = pools[at[3]],
+                                  .prefix_cache = at[4] == 1,
+                                  .policy = policies[at[5]]};
+        compute(&cell, mixed, false);
+        expect_same(&cell);
+    }
+    cr_assert_gt(preempted, 0);
+    cr_assert_gt(found, 0);
+    cr_assert_gt(evicted, 0);
+    (void)printf("matrix: %u cells, %llu preemptions, %llu tokens found, %llu blocks evicted\n",
+                 cells, (unsigned long long)preempted, (unsigned long long)found,
+                 (unsigned long long)evicted);
+}
