@@ -20,6 +20,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* In the order in which they happen at one time: a token sampled at the very instant of its timeout
  * still counts, and a fault's edge comes before what it could hit. */
@@ -35,13 +36,21 @@ enum event_kind {
 #define FAILED_STEP_NS_MIN                                                                         \
     RYZ_NS_PER_US /* time passes even where an empty step is free: a client                        \
                      that answers a failure at once must not stop it */
-#define NOISE_STREAM UINT64_C(0x6e6f)
+#define NOISE_STREAM  UINT64_C(0x6e6f)
+#define OUTPUT_STREAM UINT64_C(0x6f757470) /* of the hashes of outputs */
 
 /* What the world knows of a request in a slot of the core. */
 struct live {
     uint64_t id;
     uint64_t generation; /* number of the arrival, from 1; 0: the slot is empty */
-    uint32_t output_tokens, generated;
+    uint32_t prompt_tokens, output_tokens, generated;
+    bool started;
+};
+
+/* Submitted, not yet arrived. */
+struct pending {
+    struct ryz_sim_request request;
+    uint64_t *hashes; /* (request.hash_count) owned; NULL: none */
 };
 
 /* One item of the step in flight. */
@@ -56,6 +65,10 @@ struct ryz_sim {
     struct ryz_cost_source world;
     struct ryz_sim_callbacks callbacks;
     struct ryz_faults *faults;
+    uint64_t seed;
+    uint32_t block_tokens;        /* of the core's blocks */
+    uint32_t longest_tokens;      /* beyond which the core takes no request, nor its hashes */
+    bool prefix_cache;            /* the core has one */
     double noise_mu, noise_sigma; /* of the logarithm; sigma 0: no noise */
     struct ryz_rng noise;
 
@@ -65,8 +78,8 @@ struct ryz_sim {
     uint64_t arrivals;
     uint64_t unfinished; /* submitted and not done */
 
-    struct ryz_sim_request *pending; /* submitted, not yet arrived */
-    uint32_t *pending_free;          /* stack of unused entries of it */
+    struct pending *pending; /* (pending_capacity) */
+    uint32_t *pending_free;  /* stack of unused entries of it */
     uint32_t pending_capacity, pending_free_count;
 
     struct ryz_sim_step step; /* in flight while step_in_flight */
@@ -117,6 +130,12 @@ enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
     sim->world = config->world;
     if (callbacks != NULL) sim->callbacks = *callbacks;
     sim->faults = config->faults;
+    const struct ryz_sched_limits *limits = &config->core.limits; /* good ones: the core is open */
+    sim->seed = config->seed;
+    sim->prefix_cache = config->core.prefix_cache;
+    sim->block_tokens = limits->kv_block_tokens;
+    sim->longest_tokens =
+        ryz_min_u32(limits->context_tokens_max, limits->kv_blocks * limits->kv_block_tokens);
     /* Mean 1, so that noise changes the spread and not the speed. */
     double variance = log1p(config->noise_cv * config->noise_cv);
     sim->noise_sigma = sqrt(variance);
@@ -131,6 +150,7 @@ enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
 void ryz_sim_close(struct ryz_sim *sim)
 {
     if (sim == NULL) return;
+    for (uint32_t i = 0; i < sim->pending_capacity; i++) free(sim->pending[i].hashes);
     free(sim->pending_free);
     free(sim->pending);
     ryz_event_heap_close(&sim->heap);
@@ -148,14 +168,50 @@ static bool make_pending_room(struct ryz_sim *sim)
     if (capacity <= old || !ryz_mul_size(capacity, sizeof *sim->pending, &bytes) ||
         !ryz_mul_size(capacity, sizeof *sim->pending_free, &index_bytes))
         return false;
-    struct ryz_sim_request *pending = realloc(sim->pending, bytes);
+    struct pending *pending = realloc(sim->pending, bytes);
     if (pending == NULL) return false;
     sim->pending = pending;
     uint32_t *unused = realloc(sim->pending_free, index_bytes);
     if (unused == NULL) return false;
     sim->pending_free = unused;
-    for (uint32_t i = capacity; i > old; i--) unused[sim->pending_free_count++] = i - 1;
+    for (uint32_t i = capacity; i > old; i--) {
+        unused[sim->pending_free_count++] = i - 1;
+        pending[i - 1] = (struct pending){.hashes = NULL};
+    }
     sim->pending_capacity = capacity;
+    return true;
+}
+
+/* What is wrong with the hashes of a request; NULL: nothing. */
+static const char *hashes_fault(const struct ryz_sim *sim, const struct ryz_sim_request *request)
+{
+    if (request->hash_count == 0) return NULL;
+    if (!sim->prefix_cache) return "hashes without a prefix cache";
+    if (request->hashes == NULL) return "hashes that are not there";
+    if (request->hash_count > request->prompt_tokens / sim->block_tokens)
+        return "more hashes than full blocks";
+    for (uint32_t i = 0; i < request->hash_count; i++)
+        if (request->hashes[i] == 0) return "a hash of 0";
+    return NULL;
+}
+
+/* Puts a request where it waits for its time. False: no memory. */
+static bool remember(struct ryz_sim *sim, const struct ryz_sim_request *request)
+{
+    size_t bytes = request->hash_count * sizeof *request->hashes;
+    uint64_t *hashes = NULL;
+    /* An arrival's place serves its timeout later, so a push during the run never fails. */
+    if (!make_pending_room(sim) || !ryz_event_heap_reserve(&sim->heap, 1 + ROOM_FOR_OWN_EVENTS))
+        return false;
+    if (bytes > 0) {
+        hashes = malloc(bytes);
+        if (hashes == NULL) return false;
+        memcpy(hashes, request->hashes, bytes);
+    }
+    uint32_t index = sim->pending_free[--sim->pending_free_count];
+    sim->pending[index] = (struct pending){.request = *request, .hashes = hashes};
+    push(sim, request->at_ns, RYZ_SIM_EV_ARRIVE, index, 0);
+    sim->unfinished++;
     return true;
 }
 
@@ -175,13 +231,12 @@ enum ryz_status ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request
     if (request->timeout_ns < 0)
         return ryz_fail(error, RYZ_INVALID, "request %llu: a negative timeout",
                         (unsigned long long)request->id);
-    /* An arrival's place serves its timeout later, so a push during the run never fails. */
-    if (!make_pending_room(sim) || !ryz_event_heap_reserve(&sim->heap, 1 + ROOM_FOR_OWN_EVENTS))
+    const char *fault = hashes_fault(sim, request);
+    if (fault != NULL)
+        return ryz_fail(error, RYZ_INVALID, "request %llu: %s", (unsigned long long)request->id,
+                        fault);
+    if (!remember(sim, request))
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory for another simulated request");
-    uint32_t index = sim->pending_free[--sim->pending_free_count];
-    sim->pending[index] = *request;
-    push(sim, request->at_ns, RYZ_SIM_EV_ARRIVE, index, 0);
-    sim->unfinished++;
     return RYZ_OK;
 }
 
@@ -194,9 +249,24 @@ static void finish(struct ryz_sim *sim, uint64_t id, enum ryz_status status)
         sim->callbacks.done(sim->callbacks.context, id, sim->now_ns, status);
 }
 
+/* Tells the core the hashes of the request that arrives next. */
+static void feed_hashes(struct ryz_sim *sim, uint64_t id, const uint64_t *hashes, uint32_t count)
+{
+    for (uint32_t done = 0; done < count;) {
+        struct ryz_event event = {.t_ns = sim->now_ns, .request_id = id, .kind = RYZ_EV_HASHES};
+        for (; done < count && event.flags < RYZ_EVENT_HASHES_MAX; event.flags++)
+            ryz_event_set_hash(&event, event.flags, hashes[done++]);
+        (void)ryz_core_feed(sim->core, &event);
+    }
+}
+
 static void arrive(struct ryz_sim *sim, uint32_t index)
 {
-    const struct ryz_sim_request request = sim->pending[index];
+    const struct ryz_sim_request request = sim->pending[index].request;
+    if (request.prompt_tokens <= sim->longest_tokens)
+        feed_hashes(sim, request.id, sim->pending[index].hashes, request.hash_count);
+    free(sim->pending[index].hashes);
+    sim->pending[index].hashes = NULL;
     sim->pending_free[sim->pending_free_count++] = index;
     struct ryz_event event = {
         .t_ns = sim->now_ns,
@@ -222,6 +292,7 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
     *live = (struct live){
         .id = request.id,
         .generation = ++sim->arrivals,
+        .prompt_tokens = request.prompt_tokens,
         .output_tokens = request.output_tokens,
     };
     /* The live engine cancels at the deadline, too. */
@@ -245,6 +316,16 @@ static void cancel(struct ryz_sim *sim, uint32_t slot, enum ryz_status status)
     finish(sim, id, status);
 }
 
+/* The hash of the block that a request's newest token fills, 0 if it fills none. */
+static uint64_t output_hash(const struct ryz_sim *sim, const struct live *live)
+{
+    uint32_t tokens = live->prompt_tokens + live->generated;
+    if (!sim->prefix_cache || tokens % sim->block_tokens != 0) return 0;
+    uint64_t stream = OUTPUT_STREAM ^ live->generation << 32;
+    uint64_t hash = ryz_rng_at(sim->seed, stream, tokens / sim->block_tokens);
+    return hash != 0 ? hash : 1;
+}
+
 /* One token of a request, perhaps its last. */
 static void sample(struct ryz_sim *sim, uint32_t slot)
 {
@@ -257,6 +338,7 @@ static void sample(struct ryz_sim *sim, uint32_t slot)
         .kind = RYZ_EV_TOKEN,
         .slot = slot,
         .flags = last ? RYZ_EVF_END : 0,
+        .hash = output_hash(sim, live),
     };
     struct ryz_effect effect = ryz_core_feed(sim->core, &event);
     RYZ_ASSERT((effect.kind == RYZ_EFFECT_FINISHED) == last);
@@ -342,6 +424,17 @@ static void strike(struct ryz_sim *sim, struct ryz_sim_step *step)
     step->duration_ns = add_ns(step->duration_ns, delay_ns);
 }
 
+/* Says what a request that runs for the first time has found. */
+static void note_start(struct ryz_sim *sim, uint32_t slot)
+{
+    struct live *live = &sim->live[slot];
+    if (live->started) return;
+    live->started = true;
+    if (sim->callbacks.started != NULL)
+        sim->callbacks.started(sim->callbacks.context, live->id, sim->now_ns,
+                               ryz_core_cached_tokens(sim->core, slot));
+}
+
 static void begin_step(struct ryz_sim *sim, const struct ryz_sched_plan *plan)
 {
     struct ryz_sim_step *step = &sim->step;
@@ -362,6 +455,7 @@ static void begin_step(struct ryz_sim *sim, const struct ryz_sched_plan *plan)
             .slot = item->slot,
             .samples = item->samples,
         };
+        note_start(sim, item->slot);
     }
     /* The end of time is a time too: a step that would pass it ends there. */
     int64_t end_ns = add_ns(sim->now_ns, step->duration_ns);

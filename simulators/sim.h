@@ -4,6 +4,9 @@
  *
  * The driver is event-driven so that closed loops work: a callback may submit more requests. Output
  * lengths are known to the world, never to the policy (it sees output_tokens_max only).
+ *
+ * With a prefix cache in the core's configuration, prompts are what their hashes say, and an output
+ * is unlike everything else: a request finds its own after a preemption, and nobody else does.
  */
 #ifndef RYZ_SIMULATORS_SIM_H
 #define RYZ_SIMULATORS_SIM_H
@@ -22,6 +25,9 @@ struct ryz_sim_request {
     uint32_t prompt_tokens;
     uint32_t output_tokens;     /* what the world will generate */
     uint32_t output_tokens_max; /* what the request asked for */
+    const uint64_t *hashes;     /* (hash_count) prefix_hash.h's, of the prompt's full blocks in
+                                   order; copied; none without a prefix cache in the core */
+    uint32_t hash_count;
     uint16_t tenant;
     uint8_t priority;
 };
@@ -40,6 +46,8 @@ struct ryz_sim_callbacks {
     void (*admitted)(void *context, uint64_t id, int64_t now_ns);
     /* The core did not take it, and the effect says why; `done` follows. */
     void (*refused)(void *context, uint64_t id, int64_t now_ns, const struct ryz_effect *effect);
+    /* It runs for the first time, and cached_tokens of its prompt need not be computed. */
+    void (*started)(void *context, uint64_t id, int64_t now_ns, uint32_t cached_tokens);
     void (*token)(void *context, uint64_t id, int64_t now_ns);
     /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT. */
     void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status);
@@ -61,7 +69,8 @@ RYZ_MUST_USE enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
                                           const struct ryz_sim_callbacks *callbacks,
                                           struct ryz_sim **sim, struct ryz_error *error);
 void ryz_sim_close(struct ryz_sim *sim);
-/* Adds an arrival. RYZ_INVALID: in the past, no prompt, or an output of 0 or beyond its maximum. */
+/* Adds an arrival. RYZ_INVALID: in the past, no prompt, an output of 0 or beyond its maximum, or
+ * hashes that cannot be: without a prefix cache, more than the prompt's full blocks, 0. */
 RYZ_MUST_USE enum ryz_status
 ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request *request, struct ryz_error *error);
 /* Runs until no request is left or virtual time reaches until_ns (events at until_ns included). */

@@ -27,6 +27,14 @@ static void on_refused(void *context, uint64_t id, int64_t now_ns, const struct 
     rig->requests[id].refused = effect->kind;
 }
 
+static void on_started(void *context, uint64_t id, int64_t now_ns, uint32_t cached_tokens)
+{
+    struct sim_rig *rig = context;
+    rig->requests[id].started_ns = now_ns;
+    rig->requests[id].cached_tokens = cached_tokens;
+    rig->requests[id].starts++;
+}
+
 static void on_token(void *context, uint64_t id, int64_t now_ns)
 {
     struct sim_rig *rig = context;
@@ -78,6 +86,7 @@ void sim_rig_open(struct sim_rig *rig, const struct ryz_sim_config *config)
     const struct ryz_sim_callbacks callbacks = {.context = rig,
                                                 .admitted = on_admitted,
                                                 .refused = on_refused,
+                                                .started = on_started,
                                                 .token = on_token,
                                                 .done = on_done,
                                                 .step = on_step};
