@@ -7,10 +7,14 @@
  *
  * A client that disconnects after k tokens is a world that generates only k: the blocks are freed
  * at the same moment, and the row says cancelled.
+ *
+ * With a prefix cache the prompts' tokens matter: they are those that a live drive would send, and
+ * hashed as the engine does, with the run's seed as the key.
  */
 #include "harness/drive/pacer.h"
 
 #include "engine/base/assert.h"
+#include "engine/sched/prefix_hash.h"
 #include "harness/drive/flights.h"
 
 #include <stdlib.h>
@@ -20,6 +24,9 @@ struct world {
     struct ryz_sim *sim;
     struct ryz_flight **by_id; /* (by_id_capacity) flight of request id - 1; NULL once it ended */
     size_t by_id_capacity;
+    uint64_t *hashes; /* (context / block_tokens + 1) of the prompt being submitted; NULL: there is
+                         no prefix cache */
+    uint32_t block_tokens;
     void (*on_step)(void *context, const struct ryz_sim_step *step);
     void *step_context;
     bool refused_late;      /* by the core, just now: the `done` that follows is its */
@@ -54,6 +61,15 @@ static struct ryz_flight *find(const struct world *world, uint64_t id)
     return world->by_id[id - 1];
 }
 
+/* Hashes of the full blocks of the prompt in world->flights, into world->hashes. */
+static uint32_t hash_prompt(struct world *world, const struct ryz_request_row *row)
+{
+    struct ryz_prefix_hash hash;
+    if (world->hashes == NULL) return 0;
+    ryz_prefix_hash_init(&hash, world->flights.options.seed, row->tenant, world->block_tokens);
+    return ryz_prefix_hash_extend(&hash, world->flights.prompt, row->in_tok, world->hashes);
+}
+
 static void submit(struct world *world, struct ryz_flight *flight, int64_t now_ns)
 {
     const struct ryz_request_row *row = &flight->row;
@@ -75,6 +91,8 @@ static void submit(struct world *world, struct ryz_flight *flight, int64_t now_n
         .prompt_tokens = row->in_tok,
         .output_tokens = output,
         .output_tokens_max = row->want_tok,
+        .hashes = world->hashes,
+        .hash_count = hash_prompt(world, row),
         .tenant = row->tenant,
         .priority = (uint8_t)row->priority,
     };
@@ -105,6 +123,13 @@ static void on_refused(void *context, uint64_t id, int64_t now_ns, const struct 
     struct world *world = context;
     (void)id, (void)now_ns;
     world->refused_late = effect->kind == RYZ_EFFECT_REJECTED_LATE;
+}
+
+static void on_started(void *context, uint64_t id, int64_t now_ns, uint32_t cached_tokens)
+{
+    struct world *world = context;
+    (void)now_ns;
+    find(world, id)->row.cached_tok = cached_tokens;
 }
 
 static void on_token(void *context, uint64_t id, int64_t now_ns)
@@ -153,6 +178,19 @@ static void on_step(void *context, const struct ryz_sim_step *step)
     if (world->on_step != NULL) world->on_step(world->step_context, step);
 }
 
+static enum ryz_status open_hashes(struct world *world, const struct ryz_core_config *core,
+                                   struct ryz_error *error)
+{
+    uint32_t block_tokens = core->limits.kv_block_tokens;
+    if (!core->prefix_cache || block_tokens == 0) return RYZ_OK; /* the core refuses the latter */
+    uint32_t context = world->flights.options.schedule->options.context_tokens;
+    world->block_tokens = block_tokens;
+    world->hashes = calloc((size_t)context / block_tokens + 1, sizeof *world->hashes);
+    if (world->hashes == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for the hashes of %u tokens", context);
+    return RYZ_OK;
+}
+
 enum ryz_status ryz_pacer_simulate(const struct ryz_drive_options *options,
                                    const struct ryz_sim_config *sim,
                                    void (*step)(void *context, const struct ryz_sim_step *step),
@@ -165,16 +203,15 @@ enum ryz_status ryz_pacer_simulate(const struct ryz_drive_options *options,
     const struct ryz_sim_callbacks callbacks = {.context = &world,
                                                 .admitted = on_admitted,
                                                 .refused = on_refused,
+                                                .started = on_started,
                                                 .token = on_token,
                                                 .done = on_done,
                                                 .step = on_step};
     enum ryz_status status = ryz_flights_open(options, &world.flights, error);
     if (status != RYZ_OK) return status;
-    status = ryz_sim_open(sim, &callbacks, &world.sim, error);
-    if (status != RYZ_OK) {
-        ryz_flights_close(&world.flights);
-        return status;
-    }
+    status = open_hashes(&world, &sim->core, error);
+    if (status == RYZ_OK) status = ryz_sim_open(sim, &callbacks, &world.sim, error);
+    if (status != RYZ_OK) goto out_close_flights;
     for (;;) {
         int64_t due_ns = ryz_flights_due_ns(&world.flights);
         ryz_sim_run(world.sim, due_ns);
@@ -187,6 +224,9 @@ enum ryz_status ryz_pacer_simulate(const struct ryz_drive_options *options,
     if (core_digest != NULL) *core_digest = ryz_core_digest(ryz_sim_core(world.sim));
     ryz_sim_close(world.sim);
     free(world.by_id);
+    status = world.status;
+out_close_flights:
+    free(world.hashes);
     ryz_flights_close(&world.flights);
-    return world.status;
+    return status;
 }
