@@ -57,9 +57,10 @@ static void expect_equal_outputs(void)
     }
 }
 
-static void compare(uint64_t kv_bytes, uint32_t threads, bool together)
+static void compare_in(const char *kv_type, uint64_t kv_bytes, uint32_t threads, bool together)
 {
     struct ryz_engine_options options = default_options();
+    options.kv_type = kv_type;
     options.kv_bytes = kv_bytes;
     options.threads = threads;
     run(&options, together, outputs[0]);
@@ -67,6 +68,11 @@ static void compare(uint64_t kv_bytes, uint32_t threads, bool together)
     options.prefix_cache = true;
     run(&options, together, outputs[1]);
     expect_equal_outputs();
+}
+
+static void compare(uint64_t kv_bytes, uint32_t threads, bool together)
+{
+    compare_in("bf16", kv_bytes, threads, together);
 }
 
 Test(prefix_cache, a_beginning_is_found_and_the_answer_is_the_same)
@@ -89,6 +95,16 @@ Test(prefix_cache, requests_that_run_together_share_blocks)
 {
     compare((uint64_t)4 << 20, 2, true);
     cr_assert_eq(ryz_engine_stats(fixture.engine).kv_blocks_used, 0);
+    close_engine(&fixture);
+}
+
+/* What one request quantised is what the next would have. */
+Test(prefix_cache, int8_blocks_are_found_like_others)
+{
+    compare_in("int8", (uint64_t)4 << 20, 1, false);
+    cr_assert_eq(outputs[1][REQUESTS - 1].done_event.cached_tokens, PROMPT / 16 * 16);
+    close_engine(&fixture);
+    compare_in("int8", (uint64_t)4 << 20, 2, true);
     close_engine(&fixture);
 }
 
