@@ -196,9 +196,9 @@ static enum ryz_status read_mooncake(struct reader *reader, const char *line)
     bool good = read_member(object, "timestamp", INT64_MAX / RYZ_NS_PER_MS, &ms) &&
                 read_member(object, "input_length", RYZ_TRACE_TOKENS_MAX, &prompt) &&
                 read_member(object, "output_length", RYZ_TRACE_TOKENS_MAX, &output);
-    struct ryz_trace_row row = {.t_ns = ms * RYZ_NS_PER_MS,
-                                .prompt_tokens = (uint32_t)prompt,
+    struct ryz_trace_row row = {.prompt_tokens = (uint32_t)prompt,
                                 .output_tokens = (uint32_t)output};
+    if (good) row.t_ns = ms * RYZ_NS_PER_MS; /* of sensible size */
     enum ryz_status status =
         good ? read_ids(reader, object, &row)
              : corrupt(reader, "timestamp (ms), input_length and output_length must be whole "
