@@ -155,13 +155,13 @@ enum ryz_value_type {
       "Generate exactly the wanted length")                                                        \
     X(TRAFFIC, trace, PATH, ryz_traffic_plan, trace, "", 0, 0, "", "trace: the recorded arrivals") \
     X(TRAFFIC, format, ENUM, ryz_traffic_plan, format, "", 0, 0, "azure mooncake",                 \
-      "trace: what the file looks like")                                                           \
+      "trace: what the file looks like; prompts of mooncake begin alike where their hash_ids do")  \
     X(TRAFFIC, window, WINDOW, ryz_traffic_plan, window_begin_ns, "all", 0, 1e18, "all",           \
       "trace: the part that is used, in trace time")                                               \
     X(TRAFFIC, speed, FACTOR, ryz_traffic_plan, speed, "1 x", 1e-4, 1e4, "",                       \
       "trace: 0.25 is four times slower than recorded")                                            \
     X(TRAFFIC, scale_tokens, FACTOR, ryz_traffic_plan, scale_tokens, "1 x", 1e-4, 1e2, "",         \
-      "trace: factor on prompt and output lengths")                                                \
+      "trace: factor on prompt and output lengths, and on the 512 tokens of a hash id")            \
     X(TRAFFIC, priority, ENUM, ryz_traffic_plan, priority, "normal", 0, 0, "high normal low",      \
       "Urgency for the scheduler")                                                                 \
     X(TRAFFIC, tenant, NAME, ryz_traffic_plan, tenant, "default", 0, 0, "", "Who sends it")        \
