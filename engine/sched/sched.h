@@ -131,12 +131,12 @@ struct ryz_sched_policy {
     const char *help; /* one line */
     /* Asked when a request arrives; it stays until the request has starved (see starve_ns). */
     struct ryz_order_key (*key)(const struct ryz_request_view *request);
-    bool fair; /* among waiting requests of equal keys, tenants take turns (fair_share.h) */
     /* Fills items, item_count and wake_ns of a plan that is empty and never to be woken;
      * ryz_sched_step adds run_count and shape. */
     void (*step)(const void *tunables, const struct ryz_sched_view *view,
                  struct ryz_sched_plan *plan);
     const void *tunables;
+    bool fair;      /* among waiting requests of equal keys, tenants take turns (fair_share.h) */
     bool displaces; /* preempts for the sake of waiting requests, so its view shows
                        batch_requests_max of them even when every place is taken; otherwise
                        as many as there are places */
