@@ -7,8 +7,11 @@
 #include "engine/base/clock.h"
 #include "engine/sched/core_internal.h"
 
+#define COUNT_MAX 4096u /* waiting requests that are looked at one by one: some 4 us */
+
 /* What goes before a request with this key: all that runs, and the waiting ones before it. Tenants'
- * turns are not foreseen; in a fair group everybody queued counts. */
+ * turns are not foreseen; in a fair group everybody queued counts, and so it is in a very long
+ * queue, where counting would cost more than the answer is worth. */
 static struct ryz_load load_before(const struct ryz_core *core, const struct ryz_order_key *key)
 {
     struct ryz_load load = {.running = core->table.running_count};
@@ -19,6 +22,11 @@ static struct ryz_load load_before(const struct ryz_core *core, const struct ryz
         if (total > view->computed_tokens + 1) load.prefill_left += total - view->computed_tokens;
     }
     uint32_t waiting = ryz_wait_queue_count(&core->queue);
+    if (waiting > COUNT_MAX) {
+        load.ahead = waiting;
+        load.ahead_tokens = core->waiting_tokens;
+        return load;
+    }
     for (uint32_t i = 0; i < waiting; i++) {
         const struct ryz_wait_entry *entry = ryz_wait_queue_at(&core->queue, i);
         bool behind = entry->key.first > key->first ||

@@ -1,9 +1,9 @@
 /*
  * test_matrix.c - goal: greedy output does not depend on how it was computed. Method: the same
  * requests on engines of every combination of threads, chunk, batch, pool (large; so small that
- * requests are preempted and blocks evicted), prefix cache and order of service; tokens and
- * log-probabilities are compared to the bit with those of requests that ran alone, in one chunk, on
- * one thread.
+ * requests are preempted and blocks evicted), prefix cache, order of service and type of the KV
+ * cache; tokens and log-probabilities are compared to the bit with those of requests that ran
+ * alone, in one chunk, on one thread, with the same type.
  */
 #include "engine_fixture.h"
 
@@ -21,7 +21,7 @@
 struct cell {
     uint32_t threads, chunk, batch, pool_blocks; /* 0: the fixture's pool */
     bool prefix_cache;
-    const char *policy;
+    const char *policy, *kv_type;
 };
 
 static struct fixture fixture;
@@ -60,15 +60,12 @@ static void compute(const struct cell *cell, struct output *out, bool wait)
     options.limits.batch_requests_max = cell->batch;
     options.prefix_cache = cell->prefix_cache;
     options.policy = cell->policy;
+    options.kv_type = cell->kv_type;
     if (cell->pool_blocks > 0) {
-        static uint64_t block_bytes;
-        if (block_bytes == 0) {
-            open_engine(&fixture, &options);
-            block_bytes =
-                options.kv_bytes / ryz_engine_core_config(fixture.engine).limits.kv_blocks;
-            close_engine(&fixture);
-        }
-        options.kv_bytes = cell->pool_blocks * block_bytes;
+        open_engine(&fixture, &options);
+        uint64_t blocks = ryz_engine_core_config(fixture.engine).limits.kv_blocks;
+        close_engine(&fixture);
+        options.kv_bytes = cell->pool_blocks * (options.kv_bytes / blocks);
     }
     open_engine(&fixture, &options);
     submit_all(out, wait);
@@ -90,24 +87,26 @@ static void expect_same(const struct cell *cell)
                     memcmp(a->logprobs, b->logprobs, WANTED * sizeof a->logprobs[0]) == 0;
         cr_assert(same,
                   "request %u differs with %u threads, chunks of %u, batches of %u, %u blocks, "
-                  "cache %d, %s",
+                  "cache %d, %s, %s",
                   i, cell->threads, cell->chunk, cell->batch, cell->pool_blocks, cell->prefix_cache,
-                  cell->policy);
+                  cell->policy, cell->kv_type);
     }
 }
 
-Test(matrix, greedy_output_is_the_same_however_it_was_computed, .timeout = 300)
+/* All cells of one KV type. */
+static void walk(const char *kv_type)
 {
     static const uint32_t threads[] = {1, 2}, chunks[] = {7, 64, 256}, batches[] = {1, 3, 8};
     static const uint32_t pools[] = {0, 14};
     static const char *const policies[] = {"fcfs", "tiered"};
     const struct cell reference = {
-        .threads = 1, .chunk = 256, .batch = 1, .policy = "fcfs", .prefix_cache = false};
+        .threads = 1, .chunk = 256, .batch = 1, .policy = "fcfs", .kv_type = kv_type};
     compute(&reference, alone, true);
     const uint32_t sizes[] = {
         RYZ_COUNT_OF(threads), RYZ_COUNT_OF(chunks), RYZ_COUNT_OF(batches), RYZ_COUNT_OF(pools), 2,
         RYZ_COUNT_OF(policies)};
     uint32_t cells = 1;
+    preempted = found = evicted = 0;
     for (size_t k = 0; k < RYZ_COUNT_OF(sizes); k++) cells *= sizes[k];
     for (uint32_t c = 0; c < cells; c++) {
         uint32_t at[RYZ_COUNT_OF(sizes)], rest = c;
@@ -120,14 +119,25 @@ Test(matrix, greedy_output_is_the_same_however_it_was_computed, .timeout = 300)
                                   .batch = batches[at[2]],
                                   .pool_blocks = pools[at[3]],
                                   .prefix_cache = at[4] == 1,
-                                  .policy = policies[at[5]]};
+                                  .policy = policies[at[5]],
+                                  .kv_type = kv_type};
         compute(&cell, mixed, false);
         expect_same(&cell);
     }
+    (void)printf("matrix, %s: %u cells, %llu preemptions, %llu tokens found, %llu blocks evicted\n",
+                 kv_type, cells, (unsigned long long)preempted, (unsigned long long)found,
+                 (unsigned long long)evicted);
     cr_assert_gt(preempted, 0);
     cr_assert_gt(found, 0);
     cr_assert_gt(evicted, 0);
-    (void)printf("matrix: %u cells, %llu preemptions, %llu tokens found, %llu blocks evicted\n",
-                 cells, (unsigned long long)preempted, (unsigned long long)found,
-                 (unsigned long long)evicted);
+}
+
+Test(matrix, greedy_output_is_the_same_however_it_was_computed, .timeout = 600)
+{
+    walk("bf16");
+}
+
+Test(matrix, and_so_it_is_with_an_int8_kv_cache, .timeout = 600)
+{
+    walk("int8");
 }
