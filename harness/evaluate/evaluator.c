@@ -64,7 +64,7 @@ void ryz_evaluator_close(struct ryz_evaluator *evaluator)
     if (evaluator == NULL) return;
     for (uint32_t p = 0; p < evaluator->point_count; p++) {
         struct ryz_pool *pools = evaluator->points[p].pools;
-        for (uint32_t i = 0; i < evaluator->plan->target_count * RYZ_TERM_COUNT; i++)
+        for (size_t i = 0; i < (size_t)evaluator->plan->target_count * RYZ_TERM_COUNT; i++)
             ryz_samples_free(&pools[i].samples);
         free(pools);
     }
@@ -80,7 +80,7 @@ static struct ryz_point *find_point(struct ryz_evaluator *evaluator,
     size_t count = evaluator->point_count + 1u;
     struct ryz_point *grown = realloc(evaluator->points, count * sizeof *grown);
     struct ryz_pool *pools =
-        calloc(evaluator->plan->target_count * RYZ_TERM_COUNT + 1u, sizeof *pools);
+        calloc((size_t)evaluator->plan->target_count * RYZ_TERM_COUNT + 1u, sizeof *pools);
     if (grown != NULL) evaluator->points = grown;
     if (grown == NULL || pools == NULL) {
         free(pools);
@@ -180,7 +180,7 @@ static enum ryz_status pool_targets(const struct ryz_evaluator *evaluator,
         for (uint32_t t = 0; status == RYZ_OK && t < RYZ_TERM_COUNT; t++) {
             const struct ryz_target_scope *scope = &evaluator->scopes[i][t];
             if (scope->metric == NULL || !ryz_scope_matches(scope, point->label)) continue;
-            struct ryz_pool *pool = &point->pools[i * RYZ_TERM_COUNT + t];
+            struct ryz_pool *pool = ryz_point_pool(point, i, t);
             status = pool_term(evaluator, windows, data, scope, pool, error);
         }
     }

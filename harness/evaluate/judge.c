@@ -152,7 +152,7 @@ static struct finding judge_at(const struct ryz_evaluator *evaluator, uint32_t i
     const struct ryz_target_plan *target = &evaluator->plan->targets[i];
     const struct ryz_target_scope *scope = &evaluator->scopes[i][RYZ_TERM_METRIC];
     enum ryz_quantity quantity = scope->name.quantity;
-    struct ryz_estimate e = estimate(scope, &point->pools[i * RYZ_TERM_COUNT]);
+    struct ryz_estimate e = estimate(scope, ryz_point_pool(point, i, RYZ_TERM_METRIC));
     struct finding f = {
         .verdict = RYZ_VERDICT_NOT_APPLICABLE, .want = target->value, .got = e.value};
     if (scope->of_tightest) f.want = ryz_lag_bound_ns(evaluator, target->value);
@@ -192,8 +192,8 @@ struct operand {
 };
 
 /* False, with the reason in f->why, where there is no such number. */
-static bool look_up(uint32_t pool, const struct ryz_point *point, struct operand *operand,
-                    struct finding *f)
+static bool look_up(uint32_t target, uint32_t term, const struct ryz_point *point,
+                    struct operand *operand, struct finding *f)
 {
     const struct ryz_target_scope *scope = operand->scope;
     if (scope->metric == NULL) return true;
@@ -202,7 +202,7 @@ static bool look_up(uint32_t pool, const struct ryz_point *point, struct operand
         snprintf(f->why, sizeof f->why, "%s: no run at such a point", scope->metric);
         return false;
     }
-    operand->e = estimate(scope, &point->pools[pool]);
+    operand->e = estimate(scope, ryz_point_pool(point, target, term));
     if (isnan(operand->e.value))
         snprintf(f->why, sizeof f->why, "%s: %s", scope->metric, why_nothing(scope->name.quantity));
     return !isnan(operand->e.value);
@@ -243,7 +243,7 @@ static struct finding judge_against(const struct ryz_evaluator *evaluator, uint3
         operands[t].scope = &evaluator->scopes[i][t];
         const struct ryz_point *at =
             t == RYZ_TERM_METRIC ? point : partner(evaluator, operands[t].scope, point);
-        if (!look_up(i * RYZ_TERM_COUNT + t, at, &operands[t], &f)) return f;
+        if (!look_up(i, t, at, &operands[t], &f)) return f;
     }
     double reference = operands[RYZ_TERM_OF].e.value, addend = operands[RYZ_TERM_PLUS].e.value;
     describe_operands(evaluator, operands, &f);

@@ -36,6 +36,12 @@ struct ryz_point {
     struct ryz_pool *pools;   /* RYZ_TERM_COUNT a target */
 };
 
+static inline struct ryz_pool *ryz_point_pool(const struct ryz_point *point, uint32_t target,
+                                              uint32_t term)
+{
+    return &point->pools[(size_t)target * RYZ_TERM_COUNT + term];
+}
+
 struct ryz_evaluator {
     const struct ryz_plan *plan;
     struct ryz_target_scope scopes[RYZ_TARGETS_MAX][RYZ_TERM_COUNT];
