@@ -3,9 +3,24 @@
 #include "harness/cli/options.h"
 
 #include "engine/base/size.h"
+#include "harness/evaluate/evaluator.h"
 #include "harness/scenario/check.h"
 
 #include <stdio.h>
+
+/* Do the targets name metrics that there are? A scenario with other mistakes is left to those. */
+static bool targets_are_good(const char *path, const struct ryz_overrides *overrides)
+{
+    struct ryz_plan *plan = NULL;
+    struct ryz_evaluator *evaluator = NULL;
+    struct ryz_error error;
+    if (ryz_plan_open(path, overrides, &plan, &error) != RYZ_OK) return true;
+    bool good = ryz_evaluator_open(plan, &evaluator, &error) == RYZ_OK;
+    if (!good) printf("%s\n", error.text);
+    ryz_evaluator_close(evaluator);
+    ryz_plan_close(plan);
+    return good;
+}
 
 int ryz_command_check(int argc, char **argv)
 {
@@ -25,6 +40,7 @@ int ryz_command_check(int argc, char **argv)
     enum ryz_status status = ryz_options_parse(&line, argc, argv, &path, NULL);
     if (status != RYZ_OK) return status == RYZ_CANCELLED ? RYZ_EXIT_MET : RYZ_EXIT_USAGE;
     struct ryz_overrides overrides = {.settings = settings.items, .count = settings.count};
+    if (!targets_are_good(path, &overrides)) return RYZ_EXIT_USAGE;
     status = ryz_plan_check(path, &overrides, stdout);
     if (status == RYZ_OK) return RYZ_EXIT_MET;
     return status == RYZ_INVALID ? RYZ_EXIT_USAGE : RYZ_EXIT_COULD_NOT;

@@ -91,6 +91,8 @@ def usage(bench, met):
     typo = bench.write("typo.ini", scenario(engine=ENGINE.replace("max_batch", "max_bach"), traffic=TRAFFIC))
     for command in ["run", "check"]:
         says(bench.expect(64, command, typo), "typo.ini:7:", "did you mean", "max_batch")
+        says(bench.expect(64, command, met, "--set", "targets.lost=<= 1 x of tttf.p90"),
+             "tttf", "did you mean", "ttft.p90")
     says(bench.expect(64, "runn", met), 'unknown command "runn"', 'did you mean "run"')
     says(bench.expect(64, "run", met, "--qiet"), "unknown option --qiet", "--quiet")
     says(bench.expect(64, "run", met, "--set", "engine.max_bach=3"), "max_bach", "did you mean", "max_batch")
