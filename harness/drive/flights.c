@@ -239,6 +239,13 @@ static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
     ryz_prompts_fill_parts(flights->options.prompts, &parts, arrival->traffic, arrival->number,
                            flights->prompt, arrival->prompt_tokens);
     row->prompt_hash = ryz_prompts_hash(flights->prompt, arrival->prompt_tokens);
+    const struct ryz_prefix_bound_request shown = {.tokens = flights->prompt,
+                                                   .prompt_tokens = arrival->prompt_tokens,
+                                                   .output_tokens = arrival->output_tokens,
+                                                   .tenant = row->tenant};
+    if (flights->options.bound == NULL || flights->bound_lost) return;
+    flights->bound_lost =
+        ryz_prefix_bound_add(flights->options.bound, &shown, NULL, NULL) != RYZ_OK;
 }
 
 /* 1 + index of the scenario's fault that was on at t_ns, 0 if none was. */
@@ -525,6 +532,7 @@ void ryz_flights_summarise(const struct ryz_flights *flights, struct ryz_drive_s
         .lag_max_ns = flights->lag_max_ns,
         .end_ns = flights->end_ns,
         .clipped = flights->clipped,
+        .bound_lost = flights->bound_lost,
         .unreturned = flights->ghosts,
     };
 }

@@ -14,6 +14,7 @@
 
 #include "engine/base/fault.h"
 #include "harness/drive/target.h"
+#include "harness/traffic/prefix_bound.h"
 #include "harness/traffic/prompts.h"
 #include "harness/traffic/schedule.h"
 #include "simulators/sim.h"
@@ -46,6 +47,7 @@ struct ryz_drive_sink {
 struct ryz_drive_options {
     const struct ryz_schedule *schedule; /* knows the traffic */
     const struct ryz_prompts *prompts;
+    struct ryz_prefix_bound *bound;      /* is shown every prompt in order of launch; may be NULL */
     int64_t t0_ns;                       /* on the clock; the schedule's zero */
     uint64_t seed;                       /* of trace ids and of client faults */
     struct ryz_faults *faults;           /* client.disconnect; absolute times; may be NULL */
@@ -63,6 +65,7 @@ struct ryz_drive_summary {
                                                    from the answer that let it go on */
     int64_t end_ns;                             /* since t0: the last request ended */
     uint64_t clipped;                           /* requests cut to fit the context */
+    bool bound_lost;                            /* options.bound has not seen every prompt */
     uint64_t unreturned; /* timed out, and the target has not let go of them 10 s later */
 };
 

@@ -99,6 +99,9 @@
       "share of requests that can be found in the traces")                                         \
     X(CACHE_HIT, "cache.hit", NUMBER, RATIO, MORE, NONE, "sum of cached_tok / sum of in_tok",      \
       "share of prompt tokens found in the prefix cache")                                          \
+    X(CACHE_BOUND, "cache.bound", NUMBER, RATIO, MORE, NONE, "fact of the run",                    \
+      "share of prompt tokens that a cache without an end would find, were each request done "     \
+      "before the next")                                                                           \
     X(RECOVER, "recover", NUMBER, NS, LESS, NONE,                                                  \
       "end of the fault (a kill: its begin) until 10 requests in a row, by t_sched, were "         \
       "answered "                                                                                  \

@@ -66,7 +66,8 @@ enum ryz_run_event_kind {
     X(RYZ_EV_TOKEN, "token")                                                                       \
     X(RYZ_EV_CANCEL, "cancel")                                                                     \
     X(RYZ_EV_LIMITS, "limits")                                                                     \
-    X(RYZ_EV_FAULT, "fault")
+    X(RYZ_EV_FAULT, "fault")                                                                       \
+    X(RYZ_EV_HASHES, "hashes")
 
 /* One row a request of the traffic: THE table. Pushed once, when the request has ended. */
 #define RYZ_REQUEST_COLUMNS(X)                                                                     \

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KV_BLOCK_TOKENS     16u
 #define READY_TIMEOUT_NS    (120 * RYZ_NS_PER_S)
 #define FOREIGN_CONTEXT     131072u /* a foreign server's context is not known: cut nothing */
 #define SIMULATOR_KV_BLOCKS 4096u   /* without a model there is no size of a block */
@@ -28,7 +27,7 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
         .batch_requests_max = plan->engine.max_batch,
         .batch_tokens_max = plan->engine.max_batch_tokens,
         .prefill_chunk_max = plan->engine.prefill_chunk,
-        .kv_block_tokens = KV_BLOCK_TOKENS,
+        .kv_block_tokens = RYZ_SERVED_BLOCK_TOKENS,
         .queue_requests_max = plan->engine.max_queue,
         .queue_tokens_max = plan->engine.queue_tokens,
         .queue_wait_ns_max = plan->engine.queue_wait_ns,
@@ -43,7 +42,7 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
     struct ryz_kv_shape shape = {.n_layers = info->n_layers,
                                  .n_kv_heads = info->n_kv_heads,
                                  .head_dim = info->head_dim,
-                                 .block_tokens = KV_BLOCK_TOKENS,
+                                 .block_tokens = RYZ_SERVED_BLOCK_TOKENS,
                                  .n_blocks = 1};
     (void)ryz_kv_type_parse(plan->engine.kv_type, &shape.type); /* BF16 where none is given */
     limits.context_tokens_max = info->context_tokens;

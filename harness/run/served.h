@@ -11,6 +11,8 @@
 #include "harness/scenario/plan.h"
 #include "simulators/cost_model.h"
 
+#define RYZ_SERVED_BLOCK_TOKENS 16u /* of a KV block */
+
 struct ryz_served {
     struct ryz_engine *engine;         /* embedded */
     struct ryz_process *process;       /* http with spawn */

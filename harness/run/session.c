@@ -39,6 +39,7 @@ struct session {
     struct ryz_chaos *chaos;
     struct ryz_watch *watch;
     struct ryz_server_records *server_records;
+    struct ryz_prefix_bound *bound; /* what a prefix cache could find; NULL without one */
     struct ryz_drive_summary summary;
     uint64_t sim_digest;
     struct ryz_core_config sim_core;
@@ -182,8 +183,14 @@ static enum ryz_status simulate(struct session *session, const struct ryz_drive_
 
 static enum ryz_status drive(struct session *session, struct ryz_error *error)
 {
+    if (session->plan->engine.prefix_cache) {
+        enum ryz_status status =
+            ryz_prefix_bound_open(RYZ_SERVED_BLOCK_TOKENS, 0, &session->bound, error);
+        if (status != RYZ_OK) return status;
+    }
     struct ryz_drive_options options = {.schedule = &session->source.schedule,
                                         .prompts = &session->source.prompts,
+                                        .bound = session->bound,
                                         .t0_ns = session->t0_ns,
                                         .seed = session->options->seed,
                                         .faults = session->armed,
@@ -309,6 +316,11 @@ static enum ryz_status add_facts(const struct session *session, struct ryz_run_d
         add_fact(&facts, "cost.bias", cost->bias);
         add_fact(&facts, "cost.samples", (double)cost->fitted);
     }
+    if (session->bound != NULL && !session->summary.bound_lost) {
+        struct ryz_prefix_bound_result bound = ryz_prefix_bound_result(session->bound);
+        if (bound.prompt_tokens > 0)
+            add_fact(&facts, "cache.bound", (double)bound.hit_tokens / (double)bound.prompt_tokens);
+    }
     return ryz_run_data_set(data, RYZ_TABLE_FACTS, facts.rows, facts.count, error);
 }
 
@@ -421,6 +433,7 @@ enum ryz_status ryz_session_run(const struct ryz_session_options *options,
     if (status == RYZ_OK) status = join_spans(data, error);
     if (status == RYZ_OK) status = add_facts(&session, data, error);
     if (status == RYZ_OK) judge_validity(&session, data);
+    ryz_prefix_bound_close(session.bound);
     ryz_traffic_source_close(&session.source);
     ryz_served_close(&session.served);
     ryz_faults_close(session.armed);
