@@ -1,0 +1,35 @@
+"""Conversations find what was said before: as much as a cache without an end would, and no other's
+words; the requests' own figures add up to the one that is judged, and the run can be replayed."""
+import os
+import sys
+
+from support import ROOT, Bench, check, enum_name, table
+
+ROW = os.path.join(ROOT, "scenarios/dod/P4.ini")
+SHORT = ["--set", "traffic.main.window=0 s .. 12 s", "--set", "traffic.main.scale_tokens=0.0625",
+         "--set", "targets.yes.ttft.mean=<= 10 x of no.ttft.mean"]
+
+
+def main():
+    with Bench() as bench:
+        out = bench.path("out")
+        bench.expect(0, "run", ROW, *SHORT, "--set", "output.dir=" + out)
+        results = [os.path.join(out, name) for name in os.listdir(out) if name.endswith(".h5")]
+        check(len(results) == 1, "one results file: %r" % results)
+        shares = {}
+        for run in ["run0000", "run0001"]:
+            rows = table(results[0], "requests", run)
+            check(len(rows) > 10, "%d requests" % len(rows))
+            check({enum_name(results[0], "requests", "status", int(s)) for s in rows["status"]} == {"ok"},
+                  "every request is answered")
+            check((rows["cached_tok"] % 16 == 0).all() and (rows["cached_tok"] < rows["in_tok"]).all(),
+                  "whole blocks, and never the last token")
+            shares[run] = rows["cached_tok"].sum() / rows["in_tok"].sum()
+        found = max(shares.values())
+        check(min(shares.values()) == 0 and found > 0.4, "one point has a cache, one has none: %r" % shares)
+        bench.expect(0, "replay", results[0])
+        print("%.1f %% of the prompt tokens found" % (100 * found))
+    return 0
+
+
+sys.exit(main())
