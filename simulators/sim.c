@@ -287,6 +287,7 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
         finish(sim, request.id, too_long ? RYZ_INVALID : RYZ_FULL);
         return;
     }
+    if (effect.displaced) sim->live[effect.displaced_slot].generation = 0;
     struct live *live = &sim->live[effect.slot];
     RYZ_ASSERT(live->generation == 0);
     *live = (struct live){
@@ -302,6 +303,7 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
          live->generation);
     if (sim->callbacks.admitted != NULL)
         sim->callbacks.admitted(sim->callbacks.context, request.id, sim->now_ns);
+    if (effect.displaced) finish(sim, effect.displaced_id, RYZ_FULL);
 }
 
 /* Takes the request of a slot away from the core. */

@@ -73,6 +73,11 @@ static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns
         ryz_deliver_done(engine, job, refusal(effect.kind), RYZ_FINISH_ERROR, now_ns);
         return;
     }
+    if (effect.displaced) {
+        struct ryz_job *other = engine->by_slot[effect.displaced_slot];
+        RYZ_ASSERT(other != NULL && other->id == effect.displaced_id);
+        ryz_deliver_done(engine, other, RYZ_FULL, RYZ_FINISH_ERROR, now_ns);
+    }
     RYZ_ASSERT(effect.slot < engine->slot_count && engine->by_slot[effect.slot] == NULL);
     job->slot = effect.slot;
     engine->by_slot[effect.slot] = job;

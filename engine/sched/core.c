@@ -122,11 +122,24 @@ static struct ryz_request_view view_of(const struct ryz_event *event)
     };
 }
 
+/* A waiting request is refused after all, for a more urgent one. */
+static void displace_waiting(struct ryz_core *core, uint32_t slot, struct ryz_effect *effect)
+{
+    effect->displaced = true;
+    effect->displaced_slot = slot;
+    effect->displaced_id = core->table.requests[slot].view.id;
+    uint64_t decision[2] = {effect->displaced_id, RYZ_EFFECT_REJECTED_FULL};
+    ryz_core_note_decision(core, decision, sizeof decision);
+    core->stats.rejected++;
+    end_request(core, slot);
+}
+
 static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
 {
     struct ryz_request_view view = view_of(event);
     int64_t estimate_ns = 0;
-    enum ryz_effect_kind refused = ryz_core_refusal(core, &view, &estimate_ns);
+    uint32_t instead = RYZ_SLOT_NONE;
+    enum ryz_effect_kind refused = ryz_core_refusal(core, &view, &estimate_ns, &instead);
     core->stats.arrived++;
     if (refused != RYZ_EFFECT_NONE) {
         uint64_t decision[2] = {event->request_id, refused};
@@ -137,7 +150,9 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
         return (struct ryz_effect){
             .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate_ns};
     }
-    uint32_t slot = ryz_request_table_arrive(&core->table);
+    struct ryz_effect effect = {.kind = RYZ_EFFECT_ADMITTED, .estimate_ns = estimate_ns};
+    if (instead != RYZ_SLOT_NONE) displace_waiting(core, instead, &effect);
+    uint32_t slot = effect.slot = ryz_request_table_arrive(&core->table);
     RYZ_ASSERT(slot != RYZ_SLOT_NONE);
     struct ryz_request *request = &core->table.requests[slot];
     request->key = core->policy->key(&view);
@@ -148,8 +163,7 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
     request->view = view;
     ryz_core_give_hashes(core, event->request_id, slot);
     ryz_core_enqueue(core, slot);
-    return (struct ryz_effect){
-        .kind = RYZ_EFFECT_ADMITTED, .slot = slot, .estimate_ns = estimate_ns};
+    return effect;
 }
 
 /* Books what one item of the step has computed. */

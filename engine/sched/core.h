@@ -78,7 +78,7 @@ static inline void ryz_event_set_hash(struct ryz_event *event, uint32_t i, uint6
 enum ryz_effect_kind {
     RYZ_EFFECT_NONE,
     RYZ_EFFECT_ADMITTED,          /* ARRIVE: queued; `slot` is its place until it ends */
-    RYZ_EFFECT_REJECTED_FULL,     /* ARRIVE: queue or slots full: answer 429 */
+    RYZ_EFFECT_REJECTED_FULL,     /* ARRIVE: queue full, of requests not less urgent: answer 429 */
     RYZ_EFFECT_REJECTED_LATE,     /* ARRIVE: a deadline is believed to be missed: answer 429 */
     RYZ_EFFECT_REJECTED_TOO_LONG, /* ARRIVE: prompt + output beyond context or the whole pool */
     RYZ_EFFECT_FINISHED,          /* TOKEN: the last one (END flag, or output_tokens_max reached) */
@@ -89,6 +89,11 @@ struct ryz_effect {
     enum ryz_effect_kind kind;
     uint32_t slot;
     int64_t estimate_ns; /* ARRIVE: believed time to the first token from now; 0: no opinion */
+    /* ADMITTED to a full queue: a waiting request of a less urgent class, without any output yet,
+     * was refused instead and has left its slot, which the new one may have got: answer it 429. */
+    bool displaced;
+    uint32_t displaced_slot;
+    uint64_t displaced_id;
 };
 
 struct ryz_core_config {

@@ -53,25 +53,54 @@ static enum ryz_effect_kind too_late(const struct ryz_core *core,
                                                                      : RYZ_EFFECT_NONE;
 }
 
+/* The last waiting request, if it is of a less urgent class and has no output that would be lost.
+ */
+static uint32_t last_less_urgent(const struct ryz_core *core, const struct ryz_order_key *key)
+{
+    uint32_t waiting = ryz_wait_queue_count(&core->queue);
+    if (waiting == 0) return RYZ_SLOT_NONE;
+    const struct ryz_wait_entry *last = ryz_wait_queue_at(&core->queue, waiting - 1);
+    bool gives_way =
+        last->key.first > key->first && core->table.requests[last->slot].view.decoded_tokens == 0;
+    return gives_way ? last->slot : RYZ_SLOT_NONE;
+}
+
+/* Is there room in the queue, with *instead gone where it is not RYZ_SLOT_NONE? */
+static bool has_room(const struct ryz_core *core, const struct ryz_request_view *view,
+                     const struct ryz_order_key *key, uint32_t *instead)
+{
+    const struct ryz_sched_limits *limits = &core->limits;
+    uint64_t tokens = core->waiting_tokens + view->prompt_tokens;
+    uint32_t waiting = core->table.waiting_count;
+    bool full = waiting >= limits->queue_requests_max || core->table.free_slot_count == 0;
+    /* A prompt longer than the bound is taken when nobody waits, or it never would be. */
+    bool heavy = limits->queue_tokens_max > 0 && waiting > 0 && tokens > limits->queue_tokens_max;
+    if (!full && !heavy) return true;
+    *instead = last_less_urgent(core, key);
+    if (*instead == RYZ_SLOT_NONE) return false;
+    if (!heavy || waiting == 1) return true;
+    /* What the request would have to compute is what the queue counts for it. */
+    const struct ryz_request_view *gone = &core->table.requests[*instead].view;
+    return tokens - gone->prompt_tokens <= limits->queue_tokens_max;
+}
+
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
-                                      const struct ryz_request_view *view, int64_t *first_ns)
+                                      const struct ryz_request_view *view, int64_t *first_ns,
+                                      uint32_t *instead)
 {
     const struct ryz_sched_limits *limits = &core->limits;
     uint64_t tokens = (uint64_t)view->prompt_tokens + view->output_tokens_max;
     uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
     *first_ns = 0;
+    *instead = RYZ_SLOT_NONE;
     if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;
     struct ryz_order_key key = core->policy->key(view);
     struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
     struct ryz_load load = load_before(core, &key);
-    *first_ns = ryz_wait_estimate_first_ns(&core->waits, limits, &cost, &load, view->prompt_tokens);
+    uint32_t to_compute = view->prompt_tokens - ryz_core_staged_tokens(core, view);
+    *first_ns = ryz_wait_estimate_first_ns(&core->waits, limits, &cost, &load, to_compute);
     bool idle = core->table.running_count + core->table.waiting_count == 0;
-    if (core->table.waiting_count >= limits->queue_requests_max || core->table.free_slot_count == 0)
-        return RYZ_EFFECT_REJECTED_FULL;
-    /* A prompt longer than the bound is taken when nobody waits, or it never would be. */
-    if (limits->queue_tokens_max > 0 && core->table.waiting_count > 0 &&
-        core->waiting_tokens + view->prompt_tokens > limits->queue_tokens_max)
-        return RYZ_EFFECT_REJECTED_FULL;
+    if (!has_room(core, view, &key, instead)) return RYZ_EFFECT_REJECTED_FULL;
     if (limits->queue_wait_ns_max > 0 && !idle && *first_ns > limits->queue_wait_ns_max)
         return RYZ_EFFECT_REJECTED_FULL;
     return too_late(core, view, &load, *first_ns);

@@ -82,9 +82,11 @@ void ryz_core_publish(struct ryz_core *core, uint32_t slot);
 uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot);
 
 /* Whether an arrival is turned away, and why (NONE: it is not); *first_ns: its believed time to the
- * first token, 0 where there is no opinion. */
+ * first token, 0 where there is no opinion; *instead: the waiting slot that gives up its place for
+ * it, or RYZ_SLOT_NONE. */
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
-                                      const struct ryz_request_view *view, int64_t *first_ns);
+                                      const struct ryz_request_view *view, int64_t *first_ns,
+                                      uint32_t *instead);
 /* Puts a waiting slot into the policy's order, and takes it out. */
 void ryz_core_enqueue(struct ryz_core *core, uint32_t slot);
 void ryz_core_dequeue(struct ryz_core *core, uint32_t slot);

@@ -146,6 +146,17 @@ static void arrive(struct model *m)
     struct ryz_event event = draw_arrival(m, id);
     order_key(m, &event, r);
     struct ryz_effect effect = feed(m, event);
+    if (effect.displaced) {
+        struct model_request *gone = &m->requests[effect.displaced_id];
+        uint32_t blocks = 0;
+        (void)ryz_core_blocks(m->core, effect.displaced_slot, &blocks);
+        CHECK(m, effect.kind == RYZ_EFFECT_ADMITTED && gone->state == MODEL_LIVE);
+        CHECK(m, gone->slot == effect.displaced_slot && gone->decoded == 0 && blocks == 0);
+        CHECK(m, gone->class > r->class);
+        gone->state = MODEL_REJECTED;
+        m->displaced++;
+        note(m, effect.displaced_id << 8 | RYZ_EFFECT_REJECTED_FULL);
+    }
     if (effect.kind == RYZ_EFFECT_ADMITTED) {
         CHECK(m, effect.slot < ryz_core_slot_count(m->core));
         for (uint32_t i = 0; i < id; i++)

@@ -41,6 +41,7 @@ struct model {
     int64_t now_ns;
     struct model_request requests[MODEL_REQUESTS_MAX]; /* index = id, in order of arrival */
     uint32_t request_count, arrived;
+    uint32_t displaced;                  /* waiting requests that gave way, over all schedules */
     uint64_t contents[MODEL_BLOCKS_MAX]; /* hash of what a block really holds; 0: nothing whole */
     uint64_t trace; /* of all decisions seen, by another hash than the core's */
     uint32_t steps;

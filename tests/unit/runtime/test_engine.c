@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -568,4 +569,35 @@ Test(engine, open_says_what_is_wrong)
     bad = options;
     bad.limits.batch_requests_max = RYZ_BATCH_MAX + 1;
     cr_assert_eq(ryz_engine_open(&bad, &engine, &error), RYZ_INVALID);
+}
+
+/* One runs, one waits, the queue holds no more; an urgent one comes. */
+Test(engine, a_full_queue_refuses_who_is_less_urgent)
+{
+    static struct fixture crowd;
+    static struct output outputs[3];
+    struct ryz_engine_options options = default_options();
+    options.policy = "priority";
+    options.limits.batch_requests_max = options.limits.queue_requests_max = 1;
+    open_engine(&crowd, &options);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t prompt[8];
+        make_prompt(crowd.engine, i, prompt, 8);
+        output_init(&outputs[i]);
+        struct ryz_generate request = make_request(prompt, 8, 200, &outputs[i]);
+        request.ignore_eos = true;
+        request.priority = i < 2 ? 5 : 1;
+        submit(&crowd, &request);
+        /* The first must have its place before the others come. */
+        while (i == 0 && ryz_engine_stats(crowd.engine).running == 0) sched_yield();
+        while (i == 1 && ryz_engine_stats(crowd.engine).waiting == 0) sched_yield();
+    }
+    for (uint32_t i = 0; i < 3; i++) await(&outputs[i]);
+    cr_assert_eq(outputs[1].done_event.status, RYZ_FULL);
+    cr_assert_eq(outputs[1].token_count, 0);
+    cr_assert_eq(outputs[0].done_event.status, RYZ_OK);
+    cr_assert_eq(outputs[2].done_event.status, RYZ_OK);
+    cr_assert_eq(outputs[2].token_count, 200);
+    await_idle(&crowd);
+    close_engine(&crowd);
 }

@@ -26,14 +26,19 @@ static void log_event(void *context, const struct ryz_event *event)
     rig->log[rig->log_count++] = *event;
 }
 
-void rig_open(struct rig *rig, const struct ryz_sched_limits *limits)
+void rig_open_policy(struct rig *rig, const struct ryz_sched_limits *limits, const char *policy)
 {
     struct ryz_error error;
     rig->now_ns = 0;
     rig->log_count = 0;
     rig->config = (struct ryz_core_config){
-        .limits = *limits, .policy = "fcfs", .seed = 42, .log = log_event, .log_context = rig};
+        .limits = *limits, .policy = policy, .seed = 42, .log = log_event, .log_context = rig};
     cr_assert_eq(ryz_core_open(&rig->config, &rig->core, &error), RYZ_OK, "%s", error.text);
+}
+
+void rig_open(struct rig *rig, const struct ryz_sched_limits *limits)
+{
+    rig_open_policy(rig, limits, "fcfs");
 }
 
 void rig_close(struct rig *rig)

@@ -23,6 +23,7 @@ struct rig {
 /* 4 requests and 64 tokens a step, 16 blocks of 4 tokens, 8 waiting, context 64. */
 struct ryz_sched_limits rig_limits(void);
 void rig_open(struct rig *rig, const struct ryz_sched_limits *limits);
+void rig_open_policy(struct rig *rig, const struct ryz_sched_limits *limits, const char *policy);
 void rig_close(struct rig *rig);
 
 struct ryz_effect rig_arrive(struct rig *rig, uint64_t id, uint32_t prompt, uint32_t output);

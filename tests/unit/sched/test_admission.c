@@ -158,3 +158,48 @@ Test(admission, the_queue_is_bounded_in_tokens_and_in_believed_wait)
     cr_assert_gt(full.estimate_ns, 1);
     rig_close(&rig);
 }
+
+static struct ryz_effect arrive_of(uint64_t id, uint8_t priority)
+{
+    struct ryz_event event = {.kind = RYZ_EV_ARRIVE,
+                              .t_ns = rig.now_ns,
+                              .request_id = id,
+                              .deadline_ns = RYZ_TIME_NEVER,
+                              .prompt_tokens = 4,
+                              .output_tokens_max = 4,
+                              .priority = priority};
+    return ryz_core_feed(rig.core, &event);
+}
+
+Test(admission, a_full_queue_makes_room_for_a_more_urgent_request)
+{
+    struct ryz_sched_limits given = rig_limits();
+    given.queue_requests_max = 2;
+    given.admit_late = true;
+    rig_open_policy(&rig, &given, "priority");
+    cr_assert_eq(arrive_of(1, 1).kind, RYZ_EFFECT_ADMITTED);
+    cr_assert_eq(arrive_of(2, 2).kind, RYZ_EFFECT_ADMITTED);
+    cr_assert_eq(arrive_of(3, 2).kind, RYZ_EFFECT_REJECTED_FULL, "not for an equal");
+    struct ryz_effect urgent = arrive_of(4, 0);
+    cr_assert_eq(urgent.kind, RYZ_EFFECT_ADMITTED);
+    cr_assert(urgent.displaced);
+    cr_assert_eq(urgent.displaced_id, 2, "the least urgent, and of those the last");
+    struct ryz_core_stats stats = ryz_core_stats(rig.core);
+    cr_assert_eq(stats.waiting, 2);
+    cr_assert_eq(stats.rejected, 2);
+    cr_assert_eq(rig_drain(&rig, 100) > 0, true);
+    stats = ryz_core_stats(rig.core);
+    cr_assert_eq(stats.finished, 2);
+    cr_assert_eq(stats.finished + stats.rejected, stats.arrived);
+    rig_close(&rig);
+}
+
+Test(admission, nobody_gives_way_in_an_order_without_classes)
+{
+    struct ryz_sched_limits given = rig_limits();
+    given.queue_requests_max = 1;
+    rig_open(&rig, &given);
+    cr_assert_eq(arrive_of(1, 7).kind, RYZ_EFFECT_ADMITTED);
+    cr_assert_eq(arrive_of(2, 0).kind, RYZ_EFFECT_REJECTED_FULL);
+    rig_close(&rig);
+}
