@@ -18,7 +18,6 @@
 /* What is before a request that arrives now. */
 struct ryz_load {
     uint32_t running;      /* requests in places */
-    uint64_t context;      /* their tokens in the KV cache */
     uint64_t prefill_left; /* their prompt tokens still to be computed */
     uint32_t ahead;        /* waiting requests that go first */
     uint64_t ahead_tokens; /* to be computed for those */

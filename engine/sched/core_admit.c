@@ -18,7 +18,6 @@ static struct ryz_load load_before(const struct ryz_core *core, const struct ryz
     for (uint32_t i = 0; i < core->table.running_count; i++) {
         const struct ryz_request_view *view = &core->table.requests[core->table.running[i]].view;
         uint32_t total = view->prompt_tokens + view->decoded_tokens;
-        load.context += view->computed_tokens;
         if (total > view->computed_tokens + 1) load.prefill_left += total - view->computed_tokens;
     }
     uint32_t waiting = ryz_wait_queue_count(&core->queue);

@@ -128,7 +128,6 @@ struct ryz_order_key {
  * data, its memory is the view. */
 struct ryz_sched_policy {
     const char *name; /* as scenarios spell it, e.g. "fcfs" */
-    const char *help; /* one line */
     /* Asked when a request arrives; it stays until the request has starved (see starve_ns). */
     struct ryz_order_key (*key)(const struct ryz_request_view *request);
     /* Fills items, item_count and wake_ns of a plan that is empty and never to be woken;

@@ -8,6 +8,7 @@
 #include "engine/sched/policy.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static struct ryz_request_view requests[RYZ_VIEW_MAX];
 static struct ryz_sched_view view;
@@ -372,6 +373,18 @@ Test(fcfs, a_preempted_decode_leaves_its_token_and_its_time_to_others)
     view.limits.step_ns_max = (42 + 33) * RYZ_NS_PER_US;
     step();
     expect_item(2, 1, RYZ_ACT_RUN, 3);
+}
+
+/* The words that scenarios and help know are the policies there are. */
+Test(policy, every_name_is_a_policy_and_every_policy_has_a_name)
+{
+    char names[] = RYZ_POLICY_NAMES, *rest = names;
+    uint32_t count = 0;
+    for (char *name = NULL; (name = strtok_r(rest, " ", &rest)) != NULL; count++) {
+        cr_assert_not_null(ryz_sched_policy_find(name), "%s", name);
+        cr_assert_str_eq(ryz_sched_policy_name(count), name);
+    }
+    cr_assert_null(ryz_sched_policy_name(count));
 }
 
 /* ---- classes ---- */
