@@ -86,10 +86,16 @@ static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns
         engine->next_deadline_ns = generate->deadline_ns;
 }
 
-static void take_submissions(struct ryz_engine *engine, int64_t now_ns)
+/* Each is stamped when it is taken: a stamp from before would lie before the request's arrival. The
+ * last stamp is returned. */
+static int64_t take_submissions(struct ryz_engine *engine, int64_t now_ns)
 {
     struct ryz_job *job = NULL;
-    while (ryz_ring_pop(engine->ring, &job)) admit(engine, job, now_ns);
+    while (ryz_ring_pop(engine->ring, &job)) {
+        now_ns = ryz_clock_now_ns(&engine->clock);
+        admit(engine, job, now_ns);
+    }
+    return now_ns;
 }
 
 static void take_cancels(struct ryz_engine *engine, int64_t now_ns)
@@ -225,7 +231,7 @@ void *ryz_step_loop(void *argument)
     while (!look_around(engine)) {
         int64_t now_ns = ryz_clock_now_ns(&engine->clock);
         ryz_store_relaxed(&engine->heartbeat_ns, now_ns);
-        take_submissions(engine, now_ns);
+        now_ns = take_submissions(engine, now_ns);
         take_cancels(engine, now_ns);
         take_deadlines(engine, now_ns);
         if (engine->in_core > 0) take_fault_windows(engine, now_ns);

@@ -8,6 +8,7 @@
 #include "tests/unit/drive/fake_target.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 
 static struct fake_target sparse, dense;
 
-static struct ryz_engine *open_engine(uint32_t queue)
+static struct ryz_engine *open_engine_by(const struct ryz_clock *clock, uint32_t queue)
 {
     const char *path = getenv("RYZ_TEST_MODEL");
     if (path == NULL || path[0] == '\0') path = RYZ_SOURCE_DIR "/models/ryz-tiny.gguf";
@@ -34,13 +35,27 @@ static struct ryz_engine *open_engine(uint32_t queue)
                    .step_ns_max = RYZ_TIME_NEVER,
                    .admit_late = true},
         .kv_bytes = UINT64_C(8) << 20,
-        .clock = ryz_real_clock_monotonic(),
+        .clock = clock,
     };
     struct ryz_engine *engine = NULL;
     struct ryz_error error = {.text = ""};
     enum ryz_status status = ryz_engine_open(&options, &engine, &error);
     cr_assert_eq(status, RYZ_OK, "%s", error.text);
     return engine;
+}
+
+static struct ryz_engine *open_engine(uint32_t queue)
+{
+    return open_engine_by(ryz_real_clock_monotonic(), queue);
+}
+
+/* Every thread but the test's is held up between reading the time and using it. */
+static int64_t now_with_a_pause(void *context)
+{
+    const pthread_t *tester = context;
+    int64_t t_ns = ryz_clock_now_ns(ryz_real_clock_monotonic());
+    if (!pthread_equal(pthread_self(), *tester)) (void)usleep(500);
+    return t_ns;
 }
 
 static void drive(struct ryz_engine *engine, struct fake_target *sink,
@@ -132,6 +147,20 @@ Test(embedded, a_full_engine_sheds)
     }
     cr_assert_gt(shed, 0);
     cr_assert_lt(shed, COUNT);
+    ryz_engine_close(engine);
+}
+
+/* What arrives between the engine's look at the clock and its look at the ring was not answered
+ * before it came (the sink holds every span's end against its beginning). */
+Test(embedded, no_answer_is_older_than_its_request)
+{
+    pthread_t tester = pthread_self();
+    const struct ryz_clock clock = {.now_ns = now_with_a_pause, .context = &tester};
+    struct ryz_engine *engine = open_engine_by(&clock, 2);
+    struct ryz_traffic_plan plan = plan_at(5000.0);
+    drive(engine, &dense, &plan);
+    cr_assert_eq(dense.row_count, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) cr_assert_leq(dense.rows[i].t_sched, dense.rows[i].t_done);
     ryz_engine_close(engine);
 }
 
