@@ -168,6 +168,9 @@ bool ryz_step_run(struct ryz_engine *engine)
                                      .shape = plan->shape,
                                      .run_count = plan->run_count};
     struct ryz_batch batch = build_batch(engine, plan, t0_ns);
+    uint32_t copy_count = 0;
+    const struct ryz_kv_copy *copies = ryz_core_copies(engine->core, &copy_count);
+    ryz_kv_store_copy(engine->kv, copies, copy_count); /* whether or not the step then fails */
     record.failed = inject_faults(engine, &plan->shape);
     uint32_t sampled = 0;
     if (!record.failed) {

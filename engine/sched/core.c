@@ -27,6 +27,10 @@ static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error
     if (status == RYZ_OK)
         status = ryz_wait_queue_open(&core->queue, slots, core->policy->fair, error);
     if (status != RYZ_OK) return status;
+    core->copies_max = limits->kv_blocks;
+    core->copies = malloc(core->copies_max * sizeof *core->copies);
+    if (core->copies == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u block copies", core->copies_max);
     return ryz_request_table_open(&core->table, slots,
                                   ryz_ceil_div_u32(longest, limits->kv_block_tokens), error);
 }
@@ -70,6 +74,7 @@ void ryz_core_close(struct ryz_core *core)
     ryz_request_table_close(&core->table);
     ryz_wait_queue_close(&core->queue);
     ryz_kv_ledger_close(core->ledger);
+    free(core->copies);
     free(core);
 }
 
@@ -291,6 +296,12 @@ const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint
     if (core->table.requests[slot].state != RYZ_SLOT_RUNNING) return NULL;
     *count = core->table.requests[slot].view.kv_blocks;
     return ryz_request_table_blocks(&core->table, slot);
+}
+
+const struct ryz_kv_copy *ryz_core_copies(const struct ryz_core *core, uint32_t *count)
+{
+    *count = core->copy_count;
+    return core->copies;
 }
 
 uint64_t ryz_core_digest(const struct ryz_core *core)

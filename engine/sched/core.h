@@ -15,6 +15,7 @@
 #ifndef RYZ_SCHED_CORE_H
 #define RYZ_SCHED_CORE_H
 
+#include "engine/base/kv_copy.h"
 #include "engine/base/status.h"
 #include "engine/sched/sched.h"
 
@@ -153,8 +154,16 @@ uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
 /* Block ids of a slot in position order, borrowed until the next call; count may be 0. */
 const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count);
 
-/* Digest of every decision so far (plans, rejections, preemptions): equal digests mean equal
- * schedules. */
+/* The block copies of the plan just given, borrowed until the next call of ryz_core_next; *count is
+ * at most kv_blocks. A driver with tensors carries them out one after the other, in this order,
+ * before anything of the plan is computed: a copy may read what a later copy or a new token
+ * overwrites. It does so for a step that then fails, too: the ledger believes in the contents from
+ * here on, and a failed step takes back what was computed, not what was copied. Without a plan
+ * there is no copy. */
+const struct ryz_kv_copy *ryz_core_copies(const struct ryz_core *core, uint32_t *count);
+
+/* Digest of every decision so far (plans with their copies, rejections, preemptions): equal digests
+ * mean equal schedules. */
 uint64_t ryz_core_digest(const struct ryz_core *core);
 struct ryz_core_stats ryz_core_stats(const struct ryz_core *core);
 

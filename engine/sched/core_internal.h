@@ -47,6 +47,8 @@ struct ryz_core {
     struct ryz_core_stats stats; /* counters; the gauges are filled when asked */
 
     struct ryz_sched_plan plan;
+    struct ryz_kv_copy *copies; /* [copies_max] of the plan, in order */
+    uint32_t copy_count, copies_max;
     struct ryz_request_view view[RYZ_VIEW_MAX]; /* of the step being planned */
 };
 
@@ -92,6 +94,10 @@ void ryz_core_enqueue(struct ryz_core *core, uint32_t slot);
 void ryz_core_dequeue(struct ryz_core *core, uint32_t slot);
 /* Moves requests that have waited longer than starve_ns to the front. */
 void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns);
+/* Adds a copy to the plan that is carried out now. No block is the target of two copies that new
+ * owners read, so the blocks of the pool bound their number. */
+void ryz_core_add_copy(struct ryz_core *core, enum ryz_kv_copy_kind kind, uint32_t from,
+                       uint32_t to);
 /* Gives all blocks of a slot back to the ledger. */
 void ryz_core_release_blocks(struct ryz_core *core, uint32_t slot);
 /* Extends the digest by one decision. */

@@ -136,6 +136,14 @@ static void allocate(struct ryz_core *core)
     }
 }
 
+void ryz_core_add_copy(struct ryz_core *core, enum ryz_kv_copy_kind kind, uint32_t from,
+                       uint32_t to)
+{
+    RYZ_ASSERT(core->copy_count < core->copies_max);
+    RYZ_ASSERT(kind != RYZ_KV_COPY_WITHIN || from != to);
+    core->copies[core->copy_count++] = (struct ryz_kv_copy){.from = from, .to = to, .kind = kind};
+}
+
 /* The plan as numbers without padding, so that equal plans have equal digests. */
 static void note_plan(struct ryz_core *core)
 {
@@ -151,6 +159,11 @@ static void note_plan(struct ryz_core *core)
                          (item->samples ? 1 : 0);
     }
     ryz_core_note_decision(core, words, count * sizeof words[0]);
+    for (uint32_t i = 0; i < core->copy_count; i++) {
+        const struct ryz_kv_copy *copy = &core->copies[i];
+        uint64_t decision[2] = {copy->kind, (uint64_t)copy->from << 32 | copy->to};
+        ryz_core_note_decision(core, decision, sizeof decision);
+    }
 }
 
 const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns)
@@ -163,6 +176,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     }
     core->wake_ns = RYZ_TIME_NEVER;
     core->plan.item_count = 0; /* the last plan's TOKENs are all fed */
+    core->copy_count = 0;
     /* With nobody there nothing is decided, and an idle driver that polls must not fill the log. */
     if (core->table.running_count + core->table.waiting_count == 0) return NULL;
     if (core->log != NULL) core->log(core->log_context, &event);
@@ -178,6 +192,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
         core->step_in_flight = true;
         return &core->plan;
     }
+    RYZ_ASSERT(core->copy_count == 0); /* only what runs gets blocks */
     core->wake_ns = core->plan.wake_ns;
     if (wanted > 0)
         core->wake_ns = now_ns > RYZ_TIME_NEVER - RETRY_NS ? RYZ_TIME_NEVER : now_ns + RETRY_NS;
