@@ -241,12 +241,13 @@ enum ryz_status ryz_sim_submit(struct ryz_sim *sim, const struct ryz_sim_request
 }
 
 /* The request has ended; its slot was empty already or becomes so. */
-static void finish(struct ryz_sim *sim, uint64_t id, enum ryz_status status)
+static void finish(struct ryz_sim *sim, uint64_t id, enum ryz_status status,
+                   const struct ryz_waste *waste)
 {
     RYZ_ASSERT(sim->unfinished > 0);
     sim->unfinished--;
     if (sim->callbacks.done != NULL)
-        sim->callbacks.done(sim->callbacks.context, id, sim->now_ns, status);
+        sim->callbacks.done(sim->callbacks.context, id, sim->now_ns, status, waste);
 }
 
 /* Tells the core the hashes of the request that arrives next. */
@@ -284,7 +285,7 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
         bool too_long = effect.kind == RYZ_EFFECT_REJECTED_TOO_LONG;
         if (sim->callbacks.refused != NULL)
             sim->callbacks.refused(sim->callbacks.context, request.id, sim->now_ns, &effect);
-        finish(sim, request.id, too_long ? RYZ_INVALID : RYZ_FULL);
+        finish(sim, request.id, too_long ? RYZ_INVALID : RYZ_FULL, &effect.waste);
         return;
     }
     if (effect.displaced) sim->live[effect.displaced_slot].generation = 0;
@@ -303,7 +304,7 @@ static void arrive(struct ryz_sim *sim, uint32_t index)
          live->generation);
     if (sim->callbacks.admitted != NULL)
         sim->callbacks.admitted(sim->callbacks.context, request.id, sim->now_ns);
-    if (effect.displaced) finish(sim, effect.displaced_id, RYZ_FULL);
+    if (effect.displaced) finish(sim, effect.displaced_id, RYZ_FULL, &effect.waste);
 }
 
 /* Takes the request of a slot away from the core. */
@@ -315,7 +316,7 @@ static void cancel(struct ryz_sim *sim, uint32_t slot, enum ryz_status status)
     struct ryz_effect effect = ryz_core_feed(sim->core, &event);
     RYZ_ASSERT(effect.kind == RYZ_EFFECT_CANCELLED);
     sim->live[slot].generation = 0;
-    finish(sim, id, status);
+    finish(sim, id, status, &effect.waste);
 }
 
 /* The hash of the block that a request's newest token fills, 0 if it fills none. */
@@ -346,7 +347,7 @@ static void sample(struct ryz_sim *sim, uint32_t slot)
     RYZ_ASSERT((effect.kind == RYZ_EFFECT_FINISHED) == last);
     if (last) live->generation = 0;
     if (sim->callbacks.token != NULL) sim->callbacks.token(sim->callbacks.context, id, sim->now_ns);
-    if (last) finish(sim, id, RYZ_OK);
+    if (last) finish(sim, id, RYZ_OK, &effect.waste);
 }
 
 static void end_step(struct ryz_sim *sim)

@@ -49,8 +49,10 @@ struct ryz_sim_callbacks {
     /* It runs for the first time, and cached_tokens of its prompt need not be computed. */
     void (*started)(void *context, uint64_t id, int64_t now_ns, uint32_t cached_tokens);
     void (*token)(void *context, uint64_t id, int64_t now_ns);
-    /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT. */
-    void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status);
+    /* status: RYZ_OK finished, RYZ_FULL rejected, RYZ_INVALID too long, RYZ_TIMEOUT, RYZ_FAULT.
+     * waste: zero if the core never took it. */
+    void (*done)(void *context, uint64_t id, int64_t now_ns, enum ryz_status status,
+                 const struct ryz_waste *waste);
     void (*step)(void *context, const struct ryz_sim_step *step);
 }; /* each may be NULL and may call ryz_sim_submit, but no other function that changes the sim */
 

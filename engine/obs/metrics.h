@@ -31,7 +31,13 @@
     X(CACHE_HITS, COUNTER, "ryz_prefix_cache_hits_total", "Prompt tokens found in it")             \
     X(CACHE_EVICTIONS, COUNTER, "ryz_prefix_cache_evictions_total",                                \
       "Cached KV blocks overwritten")                                                              \
+    X(CACHE_MISSED, COUNTER, "ryz_prefix_cache_evicted_misses_total",                              \
+      "KV blocks asked for after they had been overwritten")                                       \
     X(PREEMPTIONS, COUNTER, "ryz_num_preemptions_total", "Requests that lost their KV blocks")     \
+    X(RECOMPUTED_TOKENS, COUNTER, "ryz_recomputed_tokens_total",                                   \
+      "Tokens computed again after preemptions")                                                   \
+    X(UNUSED_TOKENS, COUNTER, "ryz_unused_tokens_total",                                           \
+      "Tokens computed for requests that did not finish")                                          \
     X(PROMPT_TOKENS, COUNTER, "ryz_prompt_tokens_total", "Prompt tokens computed")                 \
     X(GENERATION_TOKENS, COUNTER, "ryz_generation_tokens_total", "Tokens generated")               \
     X(STEPS, COUNTER, "ryz_engine_steps_total", "Forward passes")                                  \

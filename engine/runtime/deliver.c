@@ -176,6 +176,7 @@ void ryz_deliver_done(struct ryz_engine *engine, struct ryz_job *job, enum ryz_s
         .prompt_tokens = job->prompt_count,
         .output_tokens = job->token_count - job->prompt_count,
         .cached_tokens = job->cached_tokens,
+        .waste = job->waste,
         .arrived_ns = job->arrived_ns,
         .first_step_ns = job->first_step_ns,
         .first_token_ns = job->first_token_ns,

@@ -92,6 +92,7 @@ struct ryz_stream_event {
                                CLOSED */
     uint32_t prompt_tokens, output_tokens;
     uint32_t cached_tokens; /* of the prompt, found in the prefix cache at its first start */
+    struct ryz_waste waste; /* what it has cost the engine; zero if it was never taken */
     int64_t arrived_ns, first_step_ns, first_token_ns; /* RYZ_TIME_NONE where absent */
     bool late;           /* FULL: not for lack of room, a deadline is believed to be out of reach */
     int64_t estimate_ns; /* FULL: believed time to the first token from t_ns; 0: no opinion */

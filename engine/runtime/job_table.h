@@ -42,6 +42,7 @@ struct ryz_job {
 
     int64_t arrived_ns, first_step_ns, first_token_ns, last_token_ns;
     struct ryz_effect arrival; /* what the core said to it; kind NONE before */
+    struct ryz_waste waste;    /* what the core said at its end */
 };
 
 struct ryz_job_table {

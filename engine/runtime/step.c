@@ -19,6 +19,7 @@ void ryz_step_cancel(struct ryz_engine *engine, struct ryz_job *job, enum ryz_st
         .kind = RYZ_EV_CANCEL, .t_ns = now_ns, .request_id = job->id, .slot = job->slot};
     struct ryz_effect effect = ryz_core_feed(engine->core, &event);
     RYZ_ASSERT(effect.kind == RYZ_EFFECT_CANCELLED);
+    job->waste = effect.waste;
     ryz_deliver_done(engine, job, status, RYZ_FINISH_ERROR, now_ns);
 }
 
@@ -140,8 +141,9 @@ static void hand_out_tokens(struct ryz_engine *engine, uint32_t count, int64_t t
         if (job->hashes != NULL) event.hash = ryz_prefix_hash_push(&job->hash, sampled->token);
         struct ryz_effect effect = ryz_core_feed(engine->core, &event);
         ryz_deliver_token(engine, sampled, row, text_length, t_ns);
-        if (effect.kind == RYZ_EFFECT_FINISHED)
-            ryz_deliver_done(engine, job, RYZ_OK, ends ? RYZ_FINISH_STOP : RYZ_FINISH_LENGTH, t_ns);
+        if (effect.kind != RYZ_EFFECT_FINISHED) continue;
+        job->waste = effect.waste;
+        ryz_deliver_done(engine, job, RYZ_OK, ends ? RYZ_FINISH_STOP : RYZ_FINISH_LENGTH, t_ns);
     }
 }
 

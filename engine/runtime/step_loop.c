@@ -76,6 +76,7 @@ static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns
     if (effect.displaced) {
         struct ryz_job *other = engine->by_slot[effect.displaced_slot];
         RYZ_ASSERT(other != NULL && other->id == effect.displaced_id);
+        other->waste = effect.waste;
         ryz_deliver_done(engine, other, RYZ_FULL, RYZ_FINISH_ERROR, now_ns);
     }
     RYZ_ASSERT(effect.slot < engine->slot_count && engine->by_slot[effect.slot] == NULL);
@@ -149,6 +150,11 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_TOTAL, stats->kv_blocks_total);
     const struct ryz_core_stats *told = &engine->told;
     ryz_metrics_add(metrics, RYZ_METRIC_PREEMPTIONS, stats->preempted - told->preempted);
+    ryz_metrics_add(metrics, RYZ_METRIC_RECOMPUTED_TOKENS,
+                    stats->tokens_recomputed - told->tokens_recomputed);
+    ryz_metrics_add(metrics, RYZ_METRIC_UNUSED_TOKENS, stats->tokens_unused - told->tokens_unused);
+    ryz_metrics_add(metrics, RYZ_METRIC_CACHE_MISSED,
+                    stats->cache_missed_blocks - told->cache_missed_blocks);
     ryz_metrics_add(metrics, RYZ_METRIC_PROMPT_TOKENS,
                     stats->prompt_tokens_computed - told->prompt_tokens_computed);
     ryz_metrics_add(metrics, RYZ_METRIC_CACHE_QUERIES,

@@ -63,6 +63,7 @@ static void fill(const struct ryz_engine *engine, struct ryz_job *r,
     if (r->arrived_ns == RYZ_TIME_NONE) r->arrived_ns = ryz_clock_now_ns(&engine->clock);
     r->first_step_ns = r->first_token_ns = r->last_token_ns = RYZ_TIME_NONE;
     r->arrival = (struct ryz_effect){.kind = RYZ_EFFECT_NONE};
+    r->waste = (struct ryz_waste){0};
 }
 
 /* Puts a filled request into the ring unless the engine takes no more. */

@@ -100,9 +100,11 @@ void ryz_core_note_decision(struct ryz_core *core, const void *data, size_t size
     core->digest = ryz_hash64_extend(core->digest, data, size);
 }
 
-/* A request leaves: blocks, block table and slot are free again. */
-static void end_request(struct ryz_core *core, uint32_t slot)
+/* A request leaves: blocks, block table and slot are free again. Returns what it has cost. */
+static struct ryz_waste end_request(struct ryz_core *core, uint32_t slot)
 {
+    struct ryz_waste waste = core->table.requests[slot].waste;
+    waste.preemptions = core->table.requests[slot].view.preemptions;
     if (core->table.requests[slot].token_due) {
         RYZ_ASSERT(core->tokens_due > 0);
         core->tokens_due--;
@@ -110,6 +112,7 @@ static void end_request(struct ryz_core *core, uint32_t slot)
     ryz_core_release_blocks(core, slot);
     if (core->table.requests[slot].state == RYZ_SLOT_WAITING) ryz_core_dequeue(core, slot);
     ryz_request_table_end(&core->table, slot);
+    return waste;
 }
 
 static struct ryz_request_view view_of(const struct ryz_event *event)
@@ -136,7 +139,8 @@ static void displace_waiting(struct ryz_core *core, uint32_t slot, struct ryz_ef
     uint64_t decision[2] = {effect->displaced_id, RYZ_EFFECT_REJECTED_FULL};
     ryz_core_note_decision(core, decision, sizeof decision);
     core->stats.rejected++;
-    end_request(core, slot);
+    effect->waste = end_request(core, slot);
+    core->stats.tokens_unused += effect->waste.computed_tokens;
 }
 
 static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
@@ -182,8 +186,12 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     uint32_t begin = item->first_position, end = begin + item->tokens;
     uint32_t prompt_end = ryz_min_u32(end, request->view.prompt_tokens);
     uint32_t again_end = ryz_min_u32(end, request->computed_high);
+    request->waste.computed_tokens += item->tokens;
     if (prompt_end > begin) core->stats.prompt_tokens_computed += prompt_end - begin;
-    if (again_end > begin) core->stats.tokens_recomputed += again_end - begin;
+    if (again_end > begin) {
+        core->stats.tokens_recomputed += again_end - begin;
+        request->waste.recomputed_tokens += again_end - begin;
+    }
     if (end > request->computed_high) request->computed_high = end;
     request->view.computed_tokens = end;
     ryz_core_publish(core, item->slot);
@@ -232,7 +240,7 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     if (!last) return effect;
     ryz_wait_model_learn_end(&core->waits, request->view.prompt_tokens,
                              request->view.decoded_tokens);
-    end_request(core, event->slot);
+    effect.waste = end_request(core, event->slot);
     core->stats.finished++;
     effect.kind = RYZ_EFFECT_FINISHED;
     return effect;
@@ -243,7 +251,8 @@ static struct ryz_effect cancel(struct ryz_core *core, const struct ryz_event *e
     const struct ryz_request *request = &core->table.requests[event->slot];
     struct ryz_effect effect = {.kind = RYZ_EFFECT_NONE, .slot = event->slot};
     if (request->state == RYZ_SLOT_FREE || request->view.id != event->request_id) return effect;
-    end_request(core, event->slot);
+    effect.waste = end_request(core, event->slot);
+    core->stats.tokens_unused += effect.waste.computed_tokens;
     core->stats.cancelled++;
     effect.kind = RYZ_EFFECT_CANCELLED;
     return effect;

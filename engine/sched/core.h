@@ -89,7 +89,8 @@ enum ryz_effect_kind {
 struct ryz_effect {
     enum ryz_effect_kind kind;
     uint32_t slot;
-    int64_t estimate_ns; /* ARRIVE: believed time to the first token from now; 0: no opinion */
+    int64_t estimate_ns;    /* ARRIVE: believed time to the first token from now; 0: no opinion */
+    struct ryz_waste waste; /* of the request that ends here: finished, cancelled or displaced */
     /* ADMITTED to a full queue: a waiting request of a less urgent class, without any output yet,
      * was refused instead and has left its slot, which the new one may have got: answer it 429. */
     bool displaced;
@@ -118,6 +119,7 @@ struct ryz_core_stats {
     uint64_t steps, failed_steps;
     uint64_t prompt_tokens_computed; /* recomputation included */
     uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */
+    uint64_t tokens_unused;          /* computed for requests that were cancelled or displaced */
     uint64_t prompt_tokens_cached;   /* found in the prefix cache instead of computed */
     uint64_t cache_lookup_tokens;    /* asked of the prefix cache, in full blocks */
     uint64_t cache_evicted_blocks;

@@ -124,8 +124,11 @@ uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
     uint32_t tokens = request->view.prompt_tokens + request->view.decoded_tokens;
     uint32_t count = blocks_to_find(core, request->hash_count, tokens);
     if (count == 0) return 0;
+    uint64_t missed = ryz_kv_ledger_cache_stats(core->ledger).evicted_missed_blocks;
     uint32_t taken = ryz_kv_ledger_take(core->ledger, hashes_of(core, slot), count,
                                         ryz_request_table_blocks(&core->table, slot));
+    missed = ryz_kv_ledger_cache_stats(core->ledger).evicted_missed_blocks - missed;
+    request->waste.missed_tokens += (uint32_t)missed * core->limits.kv_block_tokens;
     request->view.kv_blocks = request->published = taken;
     request->cached_tokens = taken * core->limits.kv_block_tokens;
     request->view.computed_tokens = request->cached_tokens;

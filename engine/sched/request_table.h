@@ -23,6 +23,7 @@ struct ryz_request {
     struct ryz_request_view view; /* what policies see; kv_blocks = entries of the block table */
     uint64_t arrival;             /* number of the arrival */
     struct ryz_order_key key;     /* order among the running; written by the core's queue */
+    struct ryz_waste waste;       /* so far; preemptions are counted in the view */
     enum ryz_slot_state state;
     int64_t estimate_ns;     /* believed at arrival: time to the first token; 0: no opinion */
     uint32_t computed_high;  /* most tokens ever computed: below is recomputation */

@@ -41,6 +41,14 @@ struct ryz_request_view {
     bool running;     /* holds KV blocks */
 };
 
+/* What a request has cost, and how much of that was computed for nothing or twice. */
+struct ryz_waste {
+    uint64_t computed_tokens;   /* in steps that are done; what a cache had is not among them */
+    uint64_t recomputed_tokens; /* of them, those that a preemption had thrown away */
+    uint32_t missed_tokens;     /* in blocks of the prefix cache that were evicted before it came */
+    uint32_t preemptions;
+};
+
 /* Shape of a step: the only input of a cost source. */
 struct ryz_batch_shape {
     uint32_t prefill_tokens;  /* tokens of chunks longer than one */

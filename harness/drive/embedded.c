@@ -116,6 +116,7 @@ static void on_event(void *context, const struct ryz_stream_event *event)
         answer->prompt_tokens = event->prompt_tokens;
         answer->output_tokens = event->output_tokens;
         answer->cached_tokens = event->cached_tokens;
+        answer->waste = event->waste;
         answer->reason = event->status == RYZ_OK ? NULL
                          : event->late           ? "a deadline is out of reach"
                                                  : ryz_status_text(event->status);

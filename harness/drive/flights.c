@@ -460,6 +460,14 @@ bool ryz_flights_tokens(struct ryz_flights *flights, struct ryz_flight *flight, 
     return true;
 }
 
+void ryz_flights_waste(struct ryz_flight *flight, const struct ryz_waste *waste)
+{
+    flight->row.computed_tok = waste->computed_tokens;
+    flight->row.recomputed_tok = waste->recomputed_tokens;
+    flight->row.missed_tok = waste->missed_tokens;
+    flight->row.preempted = waste->preemptions;
+}
+
 void ryz_flights_done(struct ryz_flights *flights, struct ryz_flight *flight, int64_t t_ns,
                       enum ryz_request_status status, const char *reason)
 {

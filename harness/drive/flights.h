@@ -89,6 +89,9 @@ void ryz_flights_accepted(struct ryz_flights *flights, struct ryz_flight *flight
  * flight is a ghost): the caller cancels it at the target. */
 bool ryz_flights_tokens(struct ryz_flights *flights, struct ryz_flight *flight, int64_t t_ns,
                         uint32_t count, const uint32_t *ids);
+/* Notes what a request has cost the engine, before ryz_flights_done. A row that is out already, for
+ * its client gave up first, stays without it. */
+void ryz_flights_waste(struct ryz_flight *flight, const struct ryz_waste *waste);
 /* The target has let go: ends the flight with its row, or buries the ghost. */
 void ryz_flights_done(struct ryz_flights *flights, struct ryz_flight *flight, int64_t t_ns,
                       enum ryz_request_status status, const char *reason);

@@ -104,6 +104,7 @@ static void take_answer(struct loop *loop, const struct ryz_answer *answer)
         flight->row.bytes_out = answer->bytes_out;
         if (answer->prompt_tokens > 0) flight->row.in_tok = answer->prompt_tokens;
         flight->row.cached_tok = answer->cached_tokens;
+        ryz_flights_waste(flight, &answer->waste);
         /* Chunks need not be tokens; the server's own figure corrects the sum. */
         if (!flight->ids_known && answer->output_tokens > 0)
             flight->row.out_tok = answer->output_tokens;

@@ -155,10 +155,12 @@ static enum ryz_request_status row_status(enum ryz_status status)
     }
 }
 
-static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status)
+static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status,
+                    const struct ryz_waste *waste)
 {
     struct world *world = context;
     struct ryz_flight *flight = find(world, id);
+    ryz_flights_waste(flight, waste);
     world->by_id[id - 1] = NULL;
     bool late = world->refused_late;
     world->refused_late = false;

@@ -51,6 +51,7 @@ struct ryz_answer {
     uint32_t output_tokens;         /* DONE: likewise */
     uint32_t cached_tokens;         /* DONE: of the prompt, found in a cache, as the server says */
     uint32_t bytes_in, bytes_out;   /* DONE */
+    struct ryz_waste waste;         /* DONE: zero where the server does not say */
     const char *reason;             /* DONE: why it failed, in words that last until the next poll;
                                        NULL when ok */
 };

@@ -18,6 +18,7 @@ struct tally {
     double answered, answered_in, answered_out;     /* ended inside the window */
     double good_in_window;                          /* scheduled inside the window */
     double cached_tok, in_tok;
+    double computed, recomputed, missed, unused, preempted; /* measured, those given up included */
     size_t all;
 };
 
@@ -53,6 +54,15 @@ static void count_measured(const struct ryz_request_row *row, struct tally *tall
     tally->in_tok += row->in_tok;
 }
 
+static void count_waste(const struct ryz_request_row *row, struct tally *tally)
+{
+    tally->computed += (double)row->computed_tok;
+    tally->recomputed += (double)row->recomputed_tok;
+    tally->missed += row->missed_tok;
+    if (row->status != RYZ_REQUEST_OK) tally->unused += (double)row->computed_tok;
+    tally->preempted += row->preempted;
+}
+
 static bool ends_inside(const struct ryz_view *view, const struct ryz_request_row *row)
 {
     if (row->phase >= RYZ_PHASES_MAX || row->status != RYZ_REQUEST_OK) return false;
@@ -75,6 +85,7 @@ static struct tally tally_requests(const struct ryz_view *view)
         tally.dropped += row->status == RYZ_REQUEST_DROPPED_BY_HARNESS;
         tally.retries += row->retries;
         if (row->measured) count_measured(row, &tally);
+        if (row->measured) count_waste(row, &tally);
         if (row->measured && row->slo_ok) tally.good_in_window++;
         if (!ends_inside(view, row)) continue;
         tally.answered++;
@@ -182,6 +193,34 @@ static void fact(const struct ryz_view *view, enum ryz_quantity quantity, struct
     }
 }
 
+static bool waste_number(const struct tally *tally, enum ryz_quantity quantity,
+                         struct ryz_number *out)
+{
+    double tokens = 0.0, whole = tally->computed;
+    switch (quantity) {
+    case RYZ_Q_WASTE_RECOMPUTED:
+        tokens = tally->recomputed;
+        break;
+    case RYZ_Q_WASTE_MISSED:
+        tokens = tally->missed;
+        break;
+    case RYZ_Q_WASTE_UNUSED:
+        tokens = tally->unused;
+        break;
+    case RYZ_Q_WASTE_PREEMPTED:
+        /* Of an engine that said nothing else nothing is known. */
+        tokens = tally->preempted;
+        if (tally->computed > 0) whole = tally->attempted;
+        break;
+    default:
+        return false;
+    }
+    proportion(tokens, whole, out);
+    out->proportion = false; /* tokens of one request are not independent trials */
+    out->n = (size_t)tally->attempted;
+    return true;
+}
+
 static bool request_number(const struct ryz_view *view, enum ryz_quantity quantity,
                            struct ryz_number *out)
 {
@@ -240,7 +279,8 @@ static bool request_number(const struct ryz_view *view, enum ryz_quantity quanti
         out->proportion = false; /* tokens of a prefix are not independent trials */
         break;
     default:
-        return false;
+        if (!waste_number(&t, quantity, out)) return false;
+        break;
     }
     if (out->n == 0) out->n = (size_t)t.attempted;
     return true;

@@ -99,6 +99,17 @@
       "share of requests that can be found in the traces")                                         \
     X(CACHE_HIT, "cache.hit", NUMBER, RATIO, MORE, NONE, "sum of cached_tok / sum of in_tok",      \
       "share of prompt tokens found in the prefix cache")                                          \
+    X(WASTE_RECOMPUTED, "waste.recomputed", NUMBER, RATIO, LESS, NONE,                             \
+      "sum of recomputed_tok / sum of computed_tok",                                               \
+      "share of the tokens computed for these requests that a preemption had thrown away")         \
+    X(WASTE_MISSED, "waste.missed", NUMBER, RATIO, LESS, NONE,                                     \
+      "sum of missed_tok / sum of computed_tok",                                                   \
+      "share that the prefix cache had had and evicted")                                           \
+    X(WASTE_UNUSED, "waste.unused", NUMBER, RATIO, LESS, NONE,                                     \
+      "sum of computed_tok of requests that did not end ok / sum of computed_tok",                 \
+      "share that was computed for requests without a full answer")                                \
+    X(WASTE_PREEMPTED, "waste.preempted", NUMBER, PLAIN, LESS, NONE,                               \
+      "sum of preempted / requests attempted", "preemptions a request")                            \
     X(CACHE_BOUND, "cache.bound", NUMBER, RATIO, MORE, NONE, "fact of the run",                    \
       "share of prompt tokens that a cache without an end would find, were each request done "     \
       "before the next")                                                                           \

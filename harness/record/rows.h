@@ -89,6 +89,10 @@ enum ryz_run_event_kind {
     X(U32, out_tok, 0, "1", "output tokens received")                                              \
     X(U32, want_tok, 0, "1", "output tokens asked for")                                            \
     X(U32, cached_tok, 0, "1", "prompt tokens found in the prefix cache")                          \
+    X(U64, computed_tok, 0, "1", "tokens our engine computed for it; 0 where it did not say")      \
+    X(U64, recomputed_tok, 0, "1", "of them, those that a preemption had thrown away")             \
+    X(U32, missed_tok, 0, "1", "tokens in cached blocks that were evicted before it came")         \
+    X(U32, preempted, 0, "1", "how often it lost its KV blocks")                                   \
     X(STATUS, status, 0, "1", "how it ended")                                                      \
     X(U8, retries, 0, "1", "attempts after the first")                                             \
     X(U8, fallback, 0, "1", "1: answered by the fallback")                                         \

@@ -132,6 +132,20 @@ static void give_hashes(struct model *m, uint32_t id)
     }
 }
 
+/* A request has ended: what the core says of its cost is what the book says. */
+static void end(struct model *m, struct model_request *r, enum model_state state,
+                const struct ryz_waste *waste)
+{
+    r->state = state;
+    CHECK(m, waste->computed_tokens == r->worked);
+    CHECK(m, waste->recomputed_tokens <= waste->computed_tokens);
+    CHECK(m, waste->recomputed_tokens == 0 || waste->preemptions > 0);
+    m->waste.computed_tokens += waste->computed_tokens;
+    m->waste.recomputed_tokens += waste->recomputed_tokens;
+    m->waste.missed_tokens += waste->missed_tokens;
+    m->waste.preemptions += waste->preemptions;
+}
+
 static void arrive(struct model *m)
 {
     uint32_t id = m->arrived++;
@@ -153,7 +167,7 @@ static void arrive(struct model *m)
         CHECK(m, effect.kind == RYZ_EFFECT_ADMITTED && gone->state == MODEL_LIVE);
         CHECK(m, gone->slot == effect.displaced_slot && gone->decoded == 0 && blocks == 0);
         CHECK(m, gone->class > r->class);
-        gone->state = MODEL_REJECTED;
+        end(m, gone, MODEL_REJECTED, &effect.waste);
         m->displaced++;
         note(m, effect.displaced_id << 8 | RYZ_EFFECT_REJECTED_FULL);
     }
@@ -186,7 +200,7 @@ static void cancel(struct model *m)
     struct ryz_effect effect =
         feed(m, (struct ryz_event){.kind = RYZ_EV_CANCEL, .request_id = id, .slot = r->slot});
     CHECK(m, (effect.kind == RYZ_EFFECT_CANCELLED) == (r->state == MODEL_LIVE));
-    if (r->state == MODEL_LIVE) r->state = MODEL_CANCELLED;
+    if (r->state == MODEL_LIVE) end(m, r, MODEL_CANCELLED, &effect.waste);
 }
 
 static void change_limits(struct model *m)
@@ -342,10 +356,12 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
     (void)feed(m, (struct ryz_event){.kind = RYZ_EV_STEP_DONE,
                                      .duration_ns = duration_ns,
                                      .flags = failed ? RYZ_EVF_FAILED : 0});
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        if (plan->items[i].action == RYZ_ACT_RUN &&
-            m->requests[plan->items[i].request_id].state == MODEL_LIVE)
-            write_blocks(m, &plan->items[i]);
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        struct model_request *r = &m->requests[plan->items[i].request_id];
+        if (plan->items[i].action != RYZ_ACT_RUN || r->state != MODEL_LIVE) continue;
+        write_blocks(m, &plan->items[i]);
+        if (!failed) r->worked += plan->items[i].tokens;
+    }
     for (uint32_t i = 0; !failed && i < plan->item_count; i++) {
         const struct ryz_plan_item *item = &plan->items[i];
         struct model_request *r = &m->requests[item->request_id];
@@ -363,7 +379,7 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
             token.hash = hash_of(m, (uint32_t)item->request_id, total / size - 1);
         struct ryz_effect effect = feed(m, token);
         CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
-        if (last) r->state = MODEL_FINISHED;
+        if (last) end(m, r, MODEL_FINISHED, &effect.waste);
     }
 }
 
@@ -403,6 +419,7 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     m->now_ns = 0;
     m->arrived = m->steps = m->fault_permille = 0;
     m->trace = 0;
+    m->waste = (struct ryz_waste){0};
     m->log_count = 0;
     memset(m->requests, 0, sizeof m->requests);
     memset(m->contents, 0, sizeof m->contents);
@@ -438,6 +455,9 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     CHECK(m, stats.kv_blocks_used == 0 && stats.running == 0 && stats.waiting == 0);
     CHECK(m, stats.arrived == m->request_count);
     CHECK(m, stats.finished + stats.cancelled + stats.rejected == stats.arrived);
+    CHECK(m, m->waste.recomputed_tokens == stats.tokens_recomputed);
+    CHECK(m, m->waste.preemptions == stats.preempted);
+    CHECK(m, m->waste.missed_tokens == stats.cache_missed_blocks * m->limits.kv_block_tokens);
 }
 
 void model_close(struct model *m)

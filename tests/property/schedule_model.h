@@ -22,6 +22,7 @@ enum model_state { MODEL_UNBORN, MODEL_LIVE, MODEL_FINISHED, MODEL_CANCELLED, MO
 struct model_request {
     uint32_t slot, prompt, output, output_max; /* output: what it will really generate */
     uint32_t decoded, computed;
+    uint64_t worked; /* tokens that steps have computed for it */
     uint32_t class;  /* of its order under the policy */
     uint64_t rank;   /* inside the class */
     uint32_t family; /* requests of one family begin alike, for `alike` tokens */
@@ -41,6 +42,7 @@ struct model {
     int64_t now_ns;
     struct model_request requests[MODEL_REQUESTS_MAX]; /* index = id, in order of arrival */
     uint32_t request_count, arrived;
+    struct ryz_waste waste;              /* of all that have ended */
     uint32_t displaced;                  /* waiting requests that gave way, over all schedules */
     uint64_t contents[MODEL_BLOCKS_MAX]; /* hash of what a block really holds; 0: nothing whole */
     uint64_t trace; /* of all decisions seen, by another hash than the core's */

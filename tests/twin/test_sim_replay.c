@@ -41,9 +41,11 @@ static void log_event(void *context, const struct ryz_event *event)
     log->events[log->count++] = *event;
 }
 
-static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status)
+static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status,
+                    const struct ryz_waste *waste)
 {
     struct outcome *o = context;
+    (void)waste;
     (void)id;
     (void)now_ns;
     o->finished += status == RYZ_OK;

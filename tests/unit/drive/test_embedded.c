@@ -118,6 +118,8 @@ Test(embedded, answers_depend_on_the_request_alone)
     cr_assert_eq(dense.row_count, COUNT);
     for (uint64_t id = 1; id <= COUNT; id++) {
         const struct ryz_request_row *a = row_of(&sparse, id), *b = row_of(&dense, id);
+        cr_assert_eq(a->computed_tok,
+                     a->in_tok - a->cached_tok + a->out_tok - 1 + a->recomputed_tok);
         cr_assert(a != NULL && b != NULL);
         cr_assert_eq(a->status, RYZ_REQUEST_OK);
         cr_assert_eq(a->prompt_hash, b->prompt_hash);

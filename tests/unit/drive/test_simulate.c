@@ -98,6 +98,7 @@ Test(simulate, gives_every_request_a_row_and_is_repeatable)
             cr_assert_eq(row->status, RYZ_REQUEST_OK);
             cr_assert_eq(row->t_send, row->t_sched);
             cr_assert_eq(row->out_tok, row->want_tok);
+            cr_assert_eq(row->computed_tok, row->in_tok + row->out_tok - 1 + row->recomputed_tok);
             cr_assert_gt(row->t_first, row->t_sched);
             cr_assert_geq(row->t_last, row->t_first);
             cr_assert_eq(row->t_done, row->t_last);

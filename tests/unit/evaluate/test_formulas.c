@@ -75,6 +75,25 @@ Test(formulas, shares_are_of_the_attempted_requests)
     ryz_run_data_deinit(&data);
 }
 
+Test(formulas, waste_is_a_share_of_the_tokens_computed)
+{
+    struct ryz_run_data data = {0};
+    struct ryz_request_row rows[] = {
+        rows_answered(1, 0, 100, 300, 11), rows_answered(2, 10, 60, 100, 5),
+        rows_failed(3, 30, 40, RYZ_REQUEST_TIMEOUT), rows_failed(4, 40, 60, RYZ_REQUEST_CANCELLED)};
+    cr_expect(isnan(measure(&data, RYZ_Q_WASTE_RECOMPUTED, RYZ_STAT_NONE)), "nobody said");
+    rows[0].computed_tok = 50, rows[0].recomputed_tok = 20, rows[0].preempted = 3;
+    rows[1].computed_tok = 30, rows[1].missed_tok = 16;
+    rows[2].computed_tok = 15;
+    rows[3].computed_tok = 5;
+    for (size_t i = 0; i < 4; i++) rows_add(&data, &rows[i]);
+    cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_RECOMPUTED, RYZ_STAT_NONE), 0.2, 1e-9);
+    cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_MISSED, RYZ_STAT_NONE), 0.16, 1e-9);
+    cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_UNUSED, RYZ_STAT_NONE), 0.2, 1e-9);
+    cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_PREEMPTED, RYZ_STAT_NONE), 1, 1e-9);
+    ryz_run_data_deinit(&data);
+}
+
 Test(formulas, throughput_is_what_arrived_inside_the_window)
 {
     struct ryz_run_data data = {0};

@@ -243,15 +243,26 @@ Test(engine_faults, metrics_count_what_happened)
     struct ryz_generate request = make_request(prompt, 100, 6, &output);
     submit(&fixture, &request);
     await(&output);
+    /* What a client gives up was computed for nothing. */
+    static struct output late;
+    output_init(&late);
+    request = make_request(prompt, 100, 200, &late);
+    late.cancels_itself_on = fixture.engine;
+    late.cancels_itself_after = 1;
+    submit(&fixture, &request);
+    await(&late);
     await_idle(&fixture);
+    cr_assert_eq(late.done_event.waste.computed_tokens, 100);
     char *text = ryz_metrics_render(options.metrics, "m", &length);
     cr_assert_not_null(text);
     cr_assert(strstr(text, "ryz_requests_finished_total{model_name=\"m\"} 1\n") != NULL, "%s",
               text);
-    cr_assert(strstr(text, "ryz_generation_tokens_total{model_name=\"m\"} 6\n") != NULL);
-    cr_assert(strstr(text, "ryz_prompt_tokens_total{model_name=\"m\"} 100\n") != NULL);
-    cr_assert(strstr(text, "ryz_time_to_first_token_seconds_count{model_name=\"m\"} 1\n") != NULL);
+    cr_assert(strstr(text, "ryz_generation_tokens_total{model_name=\"m\"} 7\n") != NULL);
     cr_assert(strstr(text, "ryz_inter_token_latency_seconds_count{model_name=\"m\"} 5\n") != NULL);
+    cr_assert(strstr(text, "ryz_unused_tokens_total{model_name=\"m\"} 100\n") != NULL);
+    cr_assert(strstr(text, "ryz_recomputed_tokens_total{model_name=\"m\"} 0\n") != NULL);
+    cr_assert(strstr(text, "ryz_prompt_tokens_total{model_name=\"m\"} 200\n") != NULL);
+    cr_assert(strstr(text, "ryz_time_to_first_token_seconds_count{model_name=\"m\"} 2\n") != NULL);
     free(text);
     close_engine(&fixture);
     ryz_metrics_close(options.metrics);

@@ -88,6 +88,11 @@ Test(prefix_cache, a_beginning_is_found_and_the_answer_is_the_same)
     cr_assert_eq(stats.prompt_tokens_computed, REQUESTS * PROMPT - stats.prompt_tokens_cached);
     cr_assert_eq(stats.kv_blocks_used, 0);
     cr_assert_gt(stats.kv_blocks_cached, 0);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const struct ryz_stream_event *done = &outputs[1][i].done_event;
+        cr_assert_eq(done->waste.computed_tokens, PROMPT + WANTED - 1 - done->cached_tokens);
+        cr_assert_eq(done->waste.recomputed_tokens + done->waste.preemptions, 0);
+    }
     close_engine(&fixture);
 }
 

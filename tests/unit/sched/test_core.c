@@ -216,6 +216,54 @@ Test(core, a_preempted_request_computes_again_and_finishes)
     expect_empty();
 }
 
+/* Steps until request `id` ends; the effect of its end. */
+static struct ryz_effect run_to_end_of(uint64_t id)
+{
+    for (;;) {
+        const struct ryz_sched_plan *plan = rig_next(&rig);
+        struct ryz_effect end = {.kind = RYZ_EFFECT_NONE};
+        cr_assert_not_null(plan);
+        rig_step_done(&rig, 1000, false);
+        for (uint32_t i = 0; i < plan->item_count; i++) {
+            const struct ryz_plan_item *item = &plan->items[i];
+            if (!item->samples) continue;
+            struct ryz_effect effect = rig_token(&rig, item->request_id, item->slot, false);
+            if (item->request_id == id) end = effect;
+        }
+        if (end.kind == RYZ_EFFECT_FINISHED) return end;
+    }
+}
+
+Test(core, the_end_of_a_request_says_what_it_has_cost)
+{
+    (void)rig_arrive(&rig, 1, 20, 20);
+    (void)rig_arrive(&rig, 2, 20, 20);
+    struct ryz_waste first = run_to_end_of(1).waste, second = run_to_end_of(2).waste;
+    cr_assert_eq(first.computed_tokens, 39u,
+                 "20 of the prompt, and all of the output but the last");
+    cr_assert_eq(first.recomputed_tokens, 0u);
+    cr_assert_eq(first.preemptions, 0u);
+    cr_assert_eq(second.computed_tokens, 39u + second.recomputed_tokens);
+    struct ryz_core_stats stats = ryz_core_stats(rig.core);
+    cr_assert_eq(second.recomputed_tokens, stats.tokens_recomputed);
+    cr_assert_eq(second.preemptions, stats.preempted);
+    cr_assert_gt(second.preemptions, 0u);
+    cr_assert_eq(stats.tokens_unused, 0u);
+}
+
+Test(core, what_a_cancelled_request_has_cost_was_for_nothing)
+{
+    uint32_t slot = rig_arrive(&rig, 1, 20, 10).slot;
+    cr_assert(rig_step(&rig));
+    cr_assert(rig_step(&rig));
+    struct ryz_effect effect = rig_cancel(&rig, 1, slot);
+    cr_assert_eq(effect.waste.computed_tokens, 21u);
+    cr_assert_eq(ryz_core_stats(rig.core).tokens_unused, 21u);
+    slot = rig_arrive(&rig, 2, 20, 10).slot;
+    effect = rig_cancel(&rig, 2, slot);
+    cr_assert_eq(effect.waste.computed_tokens, 0u, "the slot's last guest has paid");
+}
+
 Test(core, limits_of_zero_are_kept_and_others_change)
 {
     for (uint64_t id = 0; id < 4; id++) (void)rig_arrive(&rig, id, 8, 4);

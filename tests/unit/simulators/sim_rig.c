@@ -42,9 +42,11 @@ static void on_token(void *context, uint64_t id, int64_t now_ns)
     rig->requests[id].token_ns[rig->requests[id].tokens++] = now_ns;
 }
 
-static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status)
+static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status,
+                    const struct ryz_waste *waste)
 {
     struct sim_rig *rig = context;
+    rig->requests[id].waste = *waste;
     rig->requests[id].done_ns = now_ns;
     rig->requests[id].status = status;
     rig->requests[id].dones++;

@@ -16,8 +16,9 @@ struct sim_rig {
         int64_t admitted_ns, started_ns, done_ns;
         int64_t token_ns[RIG_TOKENS_MAX];
         uint32_t tokens, cached_tokens;
-        uint32_t starts; /* calls of `started`: 1 in the end */
-        uint32_t dones;  /* calls of `done`: 1 in the end */
+        uint32_t starts;        /* calls of `started`: 1 in the end */
+        uint32_t dones;         /* calls of `done`: 1 in the end */
+        struct ryz_waste waste; /* as `done` said */
         enum ryz_status status;
         enum ryz_effect_kind refused; /* NONE: it was not */
     } requests[RIG_REQUESTS_MAX];     /* by id */

@@ -64,9 +64,11 @@ static void on_admitted(void *context, uint64_t id, int64_t now_ns)
     submit_next(queue);
 }
 
-static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status)
+static void on_done(void *context, uint64_t id, int64_t now_ns, enum ryz_status status,
+                    const struct ryz_waste *waste)
 {
     struct queue *queue = context;
+    (void)waste;
     cr_assert_eq(status, RYZ_OK);
     advance(queue, now_ns);
     queue->in_system--;

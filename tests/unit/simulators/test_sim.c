@@ -114,6 +114,13 @@ Test(sim, a_pool_that_overflows_preempts_and_computes_again)
     cr_assert_eq(stats.preempted, 1u);
     cr_assert_eq(stats.tokens_recomputed, 5u, "of six, five were computed before");
     cr_assert_eq(stats.kv_blocks_used, 0u);
+    struct ryz_waste waste = rig.requests[1].waste;
+    cr_assert_eq(waste.computed_tokens, 4u + 1 + 6 + 1);
+    cr_assert_eq(waste.recomputed_tokens, 5u);
+    cr_assert_eq(waste.preemptions, 1u);
+    waste = rig.requests[0].waste;
+    cr_assert_eq(waste.computed_tokens, 7u + 4);
+    cr_assert_eq(waste.recomputed_tokens + waste.preemptions, 0u);
 }
 
 Test(sim, the_queue_is_served_in_order_of_arrival)
