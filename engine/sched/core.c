@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HEADROOM_DECAY 16u /* each running request that ends takes a part in so many of it */
+
 static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error)
 {
     const struct ryz_sched_limits *limits = &core->limits;
@@ -105,6 +107,8 @@ static struct ryz_waste end_request(struct ryz_core *core, uint32_t slot)
 {
     struct ryz_waste waste = core->table.requests[slot].waste;
     waste.preemptions = core->table.requests[slot].view.preemptions;
+    if (core->table.requests[slot].state == RYZ_SLOT_RUNNING)
+        core->headroom_permille -= ryz_ceil_div_u32(core->headroom_permille, HEADROOM_DECAY);
     if (core->table.requests[slot].token_due) {
         RYZ_ASSERT(core->tokens_due > 0);
         core->tokens_due--;

@@ -29,13 +29,14 @@ struct ryz_core {
     struct ryz_step_cost cost;
     struct ryz_wait_model waits;
 
-    int64_t last_ns;         /* of the last event */
-    int64_t wake_ns;         /* as the last ryz_core_next left it */
-    bool step_failed;        /* the last step done computed nothing: no TOKEN is due */
-    bool step_in_flight;     /* a plan is out, STEP_DONE not yet fed */
-    uint32_t tokens_due;     /* TOKENs still owed for the step just done */
-    uint32_t fault_permille; /* of KV allocations that fail now */
-    uint64_t fault_draws;    /* since open: the index of the next draw */
+    int64_t last_ns;            /* of the last event */
+    int64_t wake_ns;            /* as the last ryz_core_next left it */
+    bool step_failed;           /* the last step done computed nothing: no TOKEN is due */
+    bool step_in_flight;        /* a plan is out, STEP_DONE not yet fed */
+    uint32_t tokens_due;        /* TOKENs still owed for the step just done */
+    uint32_t fault_permille;    /* of KV allocations that fail now */
+    uint64_t fault_draws;       /* since open: the index of the next draw */
+    uint32_t headroom_permille; /* grows with preemptions for blocks, falls as requests end */
     /* Prefix cache; NULL without it. */
     uint64_t *hashes;   /* [slot_count][table.table_blocks] of each slot's full blocks */
     uint64_t *staged;   /* [table.table_blocks] of the request that arrives next */

@@ -16,6 +16,8 @@
 
 #define RETRY_NS        RYZ_NS_PER_MS /* when injected failures held everything back */
 #define DISPLACE_MAX    16u           /* requests that may take others' places in one step */
+#define HEADROOM_STEP   20u  /* permille of the pool, for each step that preempts for blocks */
+#define HEADROOM_MAX    500u /* permille: half of the pool serves whatever happens */
 #define KV_FAULT_STREAM UINT64_C(0x6b76)
 
 /* Waiting requests that the policy may start in this step. */
@@ -48,6 +50,7 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
         .request_count = count,
         .running_count = table->running_count,
         .kv_blocks_free = ryz_kv_ledger_free_count(core->ledger),
+        .headroom_permille = core->headroom_permille,
         .limits = core->limits,
         .cost = ryz_step_cost_source(&core->cost),
     };
@@ -61,6 +64,13 @@ static void preempt(struct ryz_core *core, uint32_t slot)
     core->table.requests[slot].view.preemptions++;
     core->stats.preempted++;
     ryz_core_enqueue(core, slot);
+}
+
+/* Somebody was preempted because another one grew: admissions were too eager. The core lowers it
+ * again as requests end, so it settles where few preemptions meet many ends. */
+static void raise_headroom(struct ryz_core *core)
+{
+    core->headroom_permille = ryz_min_u32(core->headroom_permille + HEADROOM_STEP, HEADROOM_MAX);
 }
 
 /* One draw of the injected failure. */
@@ -185,6 +195,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     struct ryz_sched_view view = build_view(core, now_ns);
     ryz_sched_step(core->policy, &view, &core->plan);
     uint32_t wanted = core->plan.run_count;
+    if (core->plan.short_of_blocks && core->limits.headroom_adapts) raise_headroom(core);
     carry_out(core);
     allocate(core);
     note_plan(core);

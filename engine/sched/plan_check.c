@@ -120,6 +120,7 @@ void ryz_sched_step(const struct ryz_sched_policy *policy, const struct ryz_sche
     plan->item_count = 0;
     plan->run_count = 0;
     plan->wake_ns = RYZ_TIME_NEVER;
+    plan->short_of_blocks = false;
     policy->step(policy->tunables, view, plan);
     ryz_plan_count(plan);
     const char *fault = ryz_plan_fault(view, plan);

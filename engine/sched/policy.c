@@ -80,3 +80,14 @@ const char *ryz_sched_policy_name(uint32_t i)
 {
     return i < RYZ_COUNT_OF(policies) ? policies[i].name : NULL;
 }
+
+bool ryz_admit_parse(const char *word, enum ryz_admit *admit)
+{
+    static const char *const words[RYZ_ADMIT_COUNT] = {"prompt", "whole", "chunk"};
+    for (unsigned i = 0; i < RYZ_ADMIT_COUNT; i++) {
+        if (strcmp(words[i], word) != 0) continue;
+        *admit = (enum ryz_admit)i;
+        return true;
+    }
+    return false;
+}

@@ -7,6 +7,12 @@
 /* What there is, for messages, help and the table of scenario keys. */
 #define RYZ_POLICY_NAMES "fcfs priority edf sjf vtc tiered"
 
+/* The words for enum ryz_admit, in its order. */
+#define RYZ_ADMIT_NAMES "prompt whole chunk"
+
+/* False, and nothing written, for another word. */
+bool ryz_admit_parse(const char *word, enum ryz_admit *admit);
+
 struct ryz_step_tunables {
     uint32_t headroom_permille; /* of the pool, kept free by admissions while others run: what the
                                    running requests grow into before somebody must be preempted */

@@ -11,6 +11,12 @@
  * there is none free; nobody is displaced more than displaced_max times, so work is not thrown away
  * without end.
  *
+ * What a newcomer must find free is limits.admit's choice: all its tokens so far beside what the
+ * running ones owe (their tokens so far that have no block yet), the same with the longest outputs,
+ * or its first chunk alone. A share of the pool stays free beside that, for those who run to grow
+ * into; the core raises it after preemptions. With whole outputs counted nobody grows beyond what
+ * was counted, so none is kept.
+ *
  * Why no deadlock: alone, the first running request fits into the pool (the core refuses longer
  * ones), and it may preempt all others. Why no starvation in one class: the waiting are admitted in
  * order, and the first prefill of a step gets at least one block however small step_ns_max is;
@@ -34,10 +40,11 @@ struct step {
     uint32_t tokens_left;   /* of batch_tokens_max */
     uint32_t blocks_free;   /* now, after the items so far */
     uint64_t blocks_owed;   /* what kept and started requests need beyond the items so far to hold
-                               all their present tokens */
+                               the tokens they are booked with */
     uint32_t decodes_ahead; /* running requests not yet visited that want one token */
     bool short_of_blocks;   /* somebody was preempted for blocks: nobody is started */
     bool prefilled;         /* a chunk was cut: the next ones have no floor */
+    bool served;            /* the running have had their turn */
     bool slow;              /* the believed cost is at its limit: no more prefill */
     struct ryz_batch_shape shape; /* items so far and the decodes ahead */
 };
@@ -67,9 +74,27 @@ static uint32_t blocks_to(const struct step *step, const struct ryz_request_view
     return (blocks > request->kv_blocks ? blocks - request->kv_blocks : 0) + request->claim_blocks;
 }
 
+/* Tokens that a request is booked with: blocks for them are kept from newcomers. The last token of
+ * an output is never computed. */
+static uint32_t booked_tokens(const struct step *step, const struct ryz_request_view *request)
+{
+    return step->view->limits.admit == RYZ_ADMIT_WHOLE
+               ? request->prompt_tokens + request->output_tokens_max - 1
+               : total_tokens(request);
+}
+
 static uint32_t owed_by(const struct step *step, const struct ryz_request_view *request)
 {
-    return blocks_to(step, request, total_tokens(request));
+    return blocks_to(step, request, booked_tokens(step, request));
+}
+
+/* Tokens for which a waiting request must find blocks. */
+static uint32_t asked_tokens(const struct step *step, const struct ryz_request_view *request)
+{
+    const struct ryz_sched_limits *limits = &step->view->limits;
+    if (limits->admit != RYZ_ADMIT_CHUNK) return booked_tokens(step, request);
+    return request->computed_tokens +
+           ryz_min_u32(wanted_tokens(request), limits->prefill_chunk_max);
 }
 
 static bool is_fast_enough(const struct step *step, uint32_t first, uint32_t tokens)
@@ -195,14 +220,13 @@ static void run_running(struct step *step, uint32_t index)
 /* Blocks of the pool that an admission beside `others` requests leaves free. */
 static uint64_t headroom(const struct step *step, uint32_t others)
 {
-    return others > 0
-               ? (uint64_t)step->view->limits.kv_blocks * step->tunables->headroom_permille / 1000
-               : 0;
+    const struct ryz_sched_limits *limits = &step->view->limits;
+    if (others == 0 || limits->admit == RYZ_ADMIT_WHOLE) return 0;
+    uint64_t permille = step->tunables->headroom_permille + step->view->headroom_permille;
+    return limits->kv_blocks * permille / 1000;
 }
 
-/* Starts the next waiting request; false if it does not fit. A request is started only if all its
- * tokens would fit beside what is owed: admitting on the first chunk alone buys a preemption a few
- * steps later. */
+/* Starts the next waiting request; false if it does not fit. */
 static bool start_next(struct step *step)
 {
     const struct ryz_sched_limits *limits = &step->view->limits;
@@ -211,11 +235,15 @@ static bool start_next(struct step *step)
     if (running >= limits->batch_requests_max ||
         step->plan->run_count >= limits->batch_requests_max || step->tokens_left == 0)
         return false;
-    uint32_t blocks = owed_by(step, request), first = request->computed_tokens;
-    if (blocks + step->blocks_owed + headroom(step, running) > step->blocks_free) return false;
+    /* Who starts before the running ones had their turn leaves them theirs, or his blocks would be
+     * promised twice where they preempt for them. */
+    uint64_t kept = limits->admit == RYZ_ADMIT_CHUNK && step->served ? 0 : step->blocks_owed;
+    uint32_t blocks = blocks_to(step, request, asked_tokens(step, request));
+    if (blocks + kept + headroom(step, running) > step->blocks_free) return false;
+    uint32_t first = request->computed_tokens;
     uint32_t tokens = cut_chunk(step, first, wanted_tokens(request));
     if (tokens == 0) return false;
-    step->blocks_owed += blocks;
+    step->blocks_owed += owed_by(step, request);
     add_run(step, step->next_waiting, tokens);
     ryz_batch_shape_add(&step->shape, first, tokens);
     step->prefilled = true;
@@ -241,7 +269,7 @@ static uint32_t kept_beside(const struct step *step, const struct ryz_request_vi
 {
     uint32_t kept = step->kept;
     uint64_t free = step->blocks_free, owed = step->blocks_owed;
-    uint64_t needed = taken_blocks + blocks_for(step, total_tokens(request));
+    uint64_t needed = taken_blocks + blocks_for(step, asked_tokens(step, request));
     while (kept + taken >= step->view->limits.batch_requests_max ||
            needed + owed + headroom(step, kept + taken) > free) {
         if (kept == 0) return UINT32_MAX;
@@ -270,7 +298,7 @@ static void displace(struct step *step)
             drop_last(step);
             step->class_limit = view->requests[step->kept].urgency;
         }
-        blocks += blocks_for(step, total_tokens(request));
+        blocks += blocks_for(step, asked_tokens(step, request));
     }
 }
 
@@ -323,6 +351,8 @@ void ryz_policy_step(const void *tunables, const struct ryz_sched_view *view,
         if (wanted_tokens(&view->requests[i]) > 1) start_below(&step, view->requests[i].urgency);
         run_running(&step, i);
     }
+    step.served = true;
     start_below(&step, UINT64_MAX);
     put_preemptions_first(&step);
+    plan->short_of_blocks = step.short_of_blocks;
 }

@@ -76,6 +76,15 @@ struct ryz_cost_source {
     const void *context;
 };
 
+/* What must fit into the free KV blocks for a waiting request to start, beside what the running
+ * ones still need by the same measure. */
+enum ryz_admit {
+    RYZ_ADMIT_PROMPT, /* all tokens that are known now: somebody may grow and be preempted */
+    RYZ_ADMIT_WHOLE,  /* those, and the longest output: nobody is preempted for blocks */
+    RYZ_ADMIT_CHUNK,  /* the first chunk, and nothing is kept for the running: most preemptions */
+    RYZ_ADMIT_COUNT
+};
+
 struct ryz_sched_limits {
     uint32_t batch_requests_max; /* 1 .. RYZ_BATCH_MAX */
     uint32_t batch_tokens_max;   /* prefill + decode tokens in one step */
@@ -89,7 +98,9 @@ struct ryz_sched_limits {
                                     RYZ_TIME_NEVER: no such limit */
     int64_t queue_wait_ns_max;   /* believed wait for a first token; 0: no such limit */
     int64_t starve_ns;           /* who waited longer goes first; 0: no such promise */
-    bool admit_late;             /* take requests whose deadline is believed to be missed */
+    enum ryz_admit admit;
+    bool admit_late;      /* take requests whose deadline is believed to be missed */
+    bool headroom_adapts; /* admissions keep more blocks free after preemptions for lack of them */
 };
 
 /* The running requests and a window on the waiting ones: those that this step could start, so that
@@ -101,6 +112,7 @@ struct ryz_sched_view {
     uint32_t request_count;                  /* <= RYZ_VIEW_MAX */
     uint32_t running_count;
     uint32_t kv_blocks_free;
+    uint32_t headroom_permille; /* of the pool, kept free by admissions beside the policy's own */
     struct ryz_sched_limits limits;
     struct ryz_cost_source cost; /* what the policy believes a step costs */
 };
@@ -124,6 +136,7 @@ struct ryz_sched_plan {
     uint32_t run_count; /* items with RYZ_ACT_RUN */
     struct ryz_batch_shape shape;
     int64_t wake_ns; /* RYZ_TIME_NEVER: ask again after the next event; else also at this time */
+    bool short_of_blocks; /* somebody is preempted because a running request grows */
 };
 
 /* Where a request stands among the others: the smaller key first, by arrival among equal ones. */
@@ -138,8 +151,8 @@ struct ryz_sched_policy {
     const char *name; /* as scenarios spell it, e.g. "fcfs" */
     /* Asked when a request arrives; it stays until the request has starved (see starve_ns). */
     struct ryz_order_key (*key)(const struct ryz_request_view *request);
-    /* Fills items, item_count and wake_ns of a plan that is empty and never to be woken;
-     * ryz_sched_step adds run_count and shape. */
+    /* Fills items, item_count, wake_ns and short_of_blocks of a plan that is empty and never to be
+     * woken; ryz_sched_step adds run_count and shape. */
     void (*step)(const void *tunables, const struct ryz_sched_view *view,
                  struct ryz_sched_plan *plan);
     const void *tunables;

@@ -26,12 +26,13 @@
 #define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
-    const char *model, *host, *quant, *isa, *kv_type, *policy, *control, *otlp, *name, *log_level;
+    const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *control, *otlp, *name,
+        *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, seed;
     double step_ms, queue_wait_ms, starvation_ms;
-    bool refuse_late, no_prefix_cache;
+    bool refuse_late, no_prefix_cache, fixed_headroom;
 };
 
 /* Everything that is open, in the order of opening. */
@@ -104,6 +105,10 @@ static uint64_t draw_key(const struct serve_options *o)
 static enum ryz_status open_engine(struct serve *serve, const struct serve_options *o,
                                    struct ryz_error *error)
 {
+    enum ryz_admit admit = RYZ_ADMIT_PROMPT;
+    if (!ryz_admit_parse(o->admit, &admit))
+        return ryz_fail(error, RYZ_INVALID, "--admit is one of " RYZ_ADMIT_NAMES ", not \"%.20s\"",
+                        o->admit);
     struct ryz_engine_options options = {
         .model_path = o->model,
         .quant = o->quant,
@@ -119,7 +124,9 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .queue_tokens_max = o->queue_tokens,
                    .queue_wait_ns_max = ms_to_ns(o->queue_wait_ms),
                    .starve_ns = ms_to_ns(o->starvation_ms),
+                   .admit = admit,
                    .admit_late = !o->refuse_late,
+                   .headroom_adapts = !o->fixed_headroom,
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
@@ -255,62 +262,70 @@ static int serve_until_signal(const struct serve_options *o)
     return RYZ_EXIT_MET;
 }
 
+/* As the command line leaves them: the defaults first. */
+static struct serve_options given = {.host = "127.0.0.1",
+                                     .model = "models/ryz-tiny.gguf",
+                                     .port = 8080,
+                                     .quant = "as_is",
+                                     .isa = "auto",
+                                     .kv_type = "bf16",
+                                     .policy = "fcfs",
+                                     .admit = "prompt",
+                                     .log_level = "info",
+                                     .max_batch = 16,
+                                     .max_batch_tokens = 512,
+                                     .prefill_chunk = 256,
+                                     .max_queue = 256,
+                                     .connections = 1024,
+                                     .drain_s = 30,
+                                     .kv_bytes = UINT64_C(256) << 20,
+                                     .seed = 1};
+
+static const struct ryz_option options[] = {
+    {"model", RYZ_OPTION_TEXT, &given.model, "FILE", "GGUF file (models/ryz-tiny.gguf)"},
+    {"host", RYZ_OPTION_TEXT, &given.host, "ADDRESS", "address to listen on (127.0.0.1)"},
+    {"port", RYZ_OPTION_U32, &given.port, "N", "port, 0: any free one (8080)"},
+    {"name", RYZ_OPTION_TEXT, &given.name, "NAME", "model name to answer to (the file's own)"},
+    {"quant", RYZ_OPTION_TEXT, &given.quant, "TYPE", "as_is f32 f16 bf16 q8_0 q4_0 q4_1 (as_is)"},
+    {"threads", RYZ_OPTION_U32, &given.threads, "N", "threads of the forward pass (all cores)"},
+    {"isa", RYZ_OPTION_TEXT, &given.isa, "NAME", "auto ref avx2 avx512 (auto)"},
+    {"scheduler", RYZ_OPTION_TEXT, &given.policy, "NAME", RYZ_POLICY_NAMES " (fcfs)"},
+    {"max-batch", RYZ_OPTION_U32, &given.max_batch, "N", "requests in one step (16)"},
+    {"max-batch-tokens", RYZ_OPTION_U32, &given.max_batch_tokens, "N", "tokens in one step (512)"},
+    {"prefill-chunk", RYZ_OPTION_U32, &given.prefill_chunk, "N", "prompt tokens in one step (256)"},
+    {"max-queue", RYZ_OPTION_U32, &given.max_queue, "N", "waiting requests before 429 (256)"},
+    {"queue-tokens", RYZ_OPTION_U32, &given.queue_tokens, "N",
+     "prompt tokens of waiting requests before 429 (no limit)"},
+    {"queue-wait", RYZ_OPTION_F64, &given.queue_wait_ms, "MS",
+     "believed wait for a first token before 429 (no limit)"},
+    {"starvation", RYZ_OPTION_F64, &given.starvation_ms, "MS",
+     "a request that waited longer goes first (no limit)"},
+    {"refuse-late", RYZ_OPTION_FLAG, &given.refuse_late, NULL,
+     "429 for requests that are believed to miss a deadline (they are taken)"},
+    {"admit", RYZ_OPTION_TEXT, &given.admit, "WHAT",
+     "KV blocks to be free for a start: " RYZ_ADMIT_NAMES " (prompt)"},
+    {"fixed-headroom", RYZ_OPTION_FLAG, &given.fixed_headroom, NULL,
+     "1 % of the KV blocks stay free at a start (more after preemptions)"},
+    {"no-prefix-cache", RYZ_OPTION_FLAG, &given.no_prefix_cache, NULL,
+     "compute every prompt anew (beginnings of a tenant's prompts are found again)"},
+    {"step-target", RYZ_OPTION_F64, &given.step_ms, "MS",
+     "believed step length that prefill chunks keep (no limit)"},
+    {"context", RYZ_OPTION_U32, &given.context, "N", "prompt + output tokens (the model's)"},
+    {"kv", RYZ_OPTION_BYTES, &given.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
+    {"kv-type", RYZ_OPTION_TEXT, &given.kv_type, "TYPE",
+     "bf16, or int8: nearly twice the tokens (bf16)"},
+    {"connections", RYZ_OPTION_U32, &given.connections, "N", "open connections (1024)"},
+    {"control", RYZ_OPTION_TEXT, &given.control, "PATH",
+     "Unix socket for fault plans and records (off)"},
+    {"otlp", RYZ_OPTION_TEXT, &given.otlp, "URL",
+     "export spans, e.g. http://127.0.0.1:4318/v1/traces (off)"},
+    {"seed", RYZ_OPTION_U64, &given.seed, "N", "seed of trace ids and fault draws (1)"},
+    {"log-level", RYZ_OPTION_TEXT, &given.log_level, "LEVEL", "debug info warn error (info)"},
+    {"drain", RYZ_OPTION_U32, &given.drain_s, "SECONDS", "time to finish after SIGTERM (30)"},
+};
+
 int ryz_command_serve(int argc, char **argv)
 {
-    struct serve_options o = {.host = "127.0.0.1",
-                              .model = "models/ryz-tiny.gguf",
-                              .port = 8080,
-                              .quant = "as_is",
-                              .isa = "auto",
-                              .kv_type = "bf16",
-                              .policy = "fcfs",
-                              .log_level = "info",
-                              .max_batch = 16,
-                              .max_batch_tokens = 512,
-                              .prefill_chunk = 256,
-                              .max_queue = 256,
-                              .connections = 1024,
-                              .drain_s = 30,
-                              .kv_bytes = UINT64_C(256) << 20,
-                              .seed = 1};
-    const struct ryz_option options[] = {
-        {"model", RYZ_OPTION_TEXT, &o.model, "FILE", "GGUF file (models/ryz-tiny.gguf)"},
-        {"host", RYZ_OPTION_TEXT, &o.host, "ADDRESS", "address to listen on (127.0.0.1)"},
-        {"port", RYZ_OPTION_U32, &o.port, "N", "port, 0: any free one (8080)"},
-        {"name", RYZ_OPTION_TEXT, &o.name, "NAME", "model name to answer to (the file's own)"},
-        {"quant", RYZ_OPTION_TEXT, &o.quant, "TYPE", "as_is f32 f16 bf16 q8_0 q4_0 q4_1 (as_is)"},
-        {"threads", RYZ_OPTION_U32, &o.threads, "N", "threads of the forward pass (all cores)"},
-        {"isa", RYZ_OPTION_TEXT, &o.isa, "NAME", "auto ref avx2 avx512 (auto)"},
-        {"scheduler", RYZ_OPTION_TEXT, &o.policy, "NAME", RYZ_POLICY_NAMES " (fcfs)"},
-        {"max-batch", RYZ_OPTION_U32, &o.max_batch, "N", "requests in one step (16)"},
-        {"max-batch-tokens", RYZ_OPTION_U32, &o.max_batch_tokens, "N", "tokens in one step (512)"},
-        {"prefill-chunk", RYZ_OPTION_U32, &o.prefill_chunk, "N", "prompt tokens in one step (256)"},
-        {"max-queue", RYZ_OPTION_U32, &o.max_queue, "N", "waiting requests before 429 (256)"},
-        {"queue-tokens", RYZ_OPTION_U32, &o.queue_tokens, "N",
-         "prompt tokens of waiting requests before 429 (no limit)"},
-        {"queue-wait", RYZ_OPTION_F64, &o.queue_wait_ms, "MS",
-         "believed wait for a first token before 429 (no limit)"},
-        {"starvation", RYZ_OPTION_F64, &o.starvation_ms, "MS",
-         "a request that waited longer goes first (no limit)"},
-        {"refuse-late", RYZ_OPTION_FLAG, &o.refuse_late, NULL,
-         "429 for requests that are believed to miss a deadline (they are taken)"},
-        {"no-prefix-cache", RYZ_OPTION_FLAG, &o.no_prefix_cache, NULL,
-         "compute every prompt anew (beginnings of a tenant's prompts are found again)"},
-        {"step-target", RYZ_OPTION_F64, &o.step_ms, "MS",
-         "believed step length that prefill chunks keep (no limit)"},
-        {"context", RYZ_OPTION_U32, &o.context, "N", "prompt + output tokens (the model's)"},
-        {"kv", RYZ_OPTION_BYTES, &o.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
-        {"kv-type", RYZ_OPTION_TEXT, &o.kv_type, "TYPE",
-         "bf16, or int8: nearly twice the tokens (bf16)"},
-        {"connections", RYZ_OPTION_U32, &o.connections, "N", "open connections (1024)"},
-        {"control", RYZ_OPTION_TEXT, &o.control, "PATH",
-         "Unix socket for fault plans and records (off)"},
-        {"otlp", RYZ_OPTION_TEXT, &o.otlp, "URL",
-         "export spans, e.g. http://127.0.0.1:4318/v1/traces (off)"},
-        {"seed", RYZ_OPTION_U64, &o.seed, "N", "seed of trace ids and fault draws (1)"},
-        {"log-level", RYZ_OPTION_TEXT, &o.log_level, "LEVEL", "debug info warn error (info)"},
-        {"drain", RYZ_OPTION_U32, &o.drain_s, "SECONDS", "time to finish after SIGTERM (30)"},
-    };
     const struct ryz_command_line line = {
         .usage = "ryz serve [--model FILE] [--port N] [options]",
         .about = "Serves a model over HTTP: /v1/completions, /v1/chat/completions, /v1/models,\n"
@@ -319,9 +334,9 @@ int ryz_command_serve(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0]};
     enum ryz_status status = ryz_options_parse(&line, argc, argv, NULL, NULL);
     if (status != RYZ_OK) return status == RYZ_CANCELLED ? RYZ_EXIT_MET : RYZ_EXIT_USAGE;
-    if (o.port > UINT16_MAX) {
+    if (given.port > UINT16_MAX) {
         (void)fputs("ryz: --port is at most 65535\n", stderr);
         return RYZ_EXIT_USAGE;
     }
-    return serve_until_signal(&o);
+    return serve_until_signal(&given);
 }

@@ -212,6 +212,8 @@ enum ryz_run_event_kind {
       "believed wait beyond which an arrival is refused; 0: none")                                 \
     X(I64, starve_ns, 0, "ns", "who waited longer goes first; 0: nobody")                          \
     X(U32, admit_late, 0, "1", "1: requests believed to miss their deadline are taken")            \
+    X(U32, admit, 0, "1", "blocks free for a start: 0 of the prompt, 1 whole output, 2 a chunk")   \
+    X(U32, headroom_adapts, 0, "1", "1: admissions kept more blocks free after preemptions")       \
     X(U32, queue_tokens_max, 0, "1", "prompt tokens of waiting requests; 0: no limit")             \
     X(U32, batch_requests_max, 0, "1", "requests in one step")                                     \
     X(U32, batch_tokens_max, 0, "1", "tokens in one step")                                         \

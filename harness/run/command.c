@@ -51,9 +51,11 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     int length = snprintf(
         text, sizeof text,
         "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-        "--prefill-chunk %u --max-queue %u%s%s%s%s --kv %lluB --kv-type %s --seed %llu",
+        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s --kv %lluB --kv-type %s --seed "
+        "%llu",
         engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
-        engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, queue, times,
+        engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, engine->admit, queue,
+        times, strcmp(engine->headroom, "fixed") == 0 ? " --fixed-headroom" : "",
         engine->admit_late ? "" : " --refuse-late",
         engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
         engine->kv_type, (unsigned long long)plan->seed);

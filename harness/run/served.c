@@ -4,6 +4,7 @@
 #include "engine/base/size.h"
 #include "engine/base/thread_pool.h"
 #include "engine/memory/kv_store.h"
+#include "engine/sched/policy.h"
 #include "harness/drive/embedded.h"
 #include "harness/drive/http.h"
 #include "harness/drive/real_clock.h"
@@ -33,8 +34,10 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
         .queue_wait_ns_max = plan->engine.queue_wait_ns,
         .starve_ns = plan->engine.starve_ns,
         .admit_late = plan->engine.admit_late,
+        .headroom_adapts = strcmp(plan->engine.headroom, "adaptive") == 0,
         .step_ns_max = plan->engine.step_ns_max > 0 ? plan->engine.step_ns_max : RYZ_TIME_NEVER,
     };
+    (void)ryz_admit_parse(plan->engine.admit, &limits.admit); /* one of the words it knows */
     if (info == NULL) {
         limits.kv_blocks = SIMULATOR_KV_BLOCKS;
         return limits;

@@ -237,6 +237,8 @@ static void record_core(struct session *session, const struct ryz_core_config *c
                                        .queue_wait_ns_max = limits->queue_wait_ns_max,
                                        .starve_ns = limits->starve_ns,
                                        .admit_late = limits->admit_late,
+                                       .admit = (uint32_t)limits->admit,
+                                       .headroom_adapts = limits->headroom_adapts,
                                        .queue_tokens_max = limits->queue_tokens_max,
                                        .batch_requests_max = limits->batch_requests_max,
                                        .batch_tokens_max = limits->batch_tokens_max,

@@ -116,6 +116,12 @@ enum ryz_value_type {
       "Beginnings of prompts that were computed before, for the same tenant, are found again")     \
     X(ENGINE, admit_late, BOOL, ryz_engine_plan, admit_late, "yes", 0, 0, "",                      \
       "Take requests that are believed to miss a deadline; no: refuse them at once")               \
+    X(ENGINE, admit, WORD, ryz_engine_plan, admit, "prompt", 0, 0, RYZ_ADMIT_NAMES,                \
+      "KV blocks that must be free for a request to start: for its prompt (and the output so "     \
+      "far); for its whole output too, so that nobody is preempted; for its first chunk")          \
+    X(ENGINE, headroom, WORD, ryz_engine_plan, headroom, "adaptive", 0, 0, "adaptive fixed",       \
+      "KV blocks that stay free when a request starts beside others: 1 %, adaptive: more after "   \
+      "preemptions for lack of blocks, less again as requests end")                                \
     X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \
       "Believed length of a step that prefill chunks must keep")                                   \
     X(ENGINE, quant, WORD, ryz_engine_plan, quant, "as_is", 0, 0, RYZ_QUANTS,                      \

@@ -85,6 +85,8 @@ struct ryz_engine_plan {
     uint32_t queue_tokens;      /* prompt tokens of waiting requests; 0: no limit */
     int64_t queue_wait_ns;      /* believed wait for a first token; 0: no limit */
     int64_t starve_ns;          /* who waited longer goes first; 0: nobody */
+    char admit[8];              /* "prompt" | "whole" | "chunk" */
+    char headroom[12];          /* "adaptive" | "fixed" */
     bool prefix_cache;          /* find beginnings that were computed before */
     bool admit_late;            /* take requests that are believed to miss a deadline */
     int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */

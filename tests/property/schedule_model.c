@@ -63,6 +63,8 @@ static void draw_limits(struct model *m)
         .step_ns_max = chance(m, 50) ? RYZ_TIME_NEVER : 20000 + below(m, 200000),
         .admit_late = true,
     };
+    m->limits.admit = (enum ryz_admit)below(m, RYZ_ADMIT_COUNT);
+    m->limits.headroom_adapts = chance(m, 50);
     if (chance(m, 30)) m->limits.queue_tokens_max = 20 + below(m, 100);
     if (chance(m, 30)) m->limits.queue_wait_ns_max = 100000 + below(m, 1000000);
     if (chance(m, 30)) m->limits.starve_ns = 100000 + below(m, 1000000);
@@ -454,6 +456,8 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     struct ryz_core_stats stats = ryz_core_stats(m->core);
     CHECK(m, stats.kv_blocks_used == 0 && stats.running == 0 && stats.waiting == 0);
     CHECK(m, stats.arrived == m->request_count);
+    bool displaces = strcmp(policy, "priority") == 0 || strcmp(policy, "tiered") == 0;
+    CHECK(m, stats.preempted == 0 || displaces || m->limits.admit != RYZ_ADMIT_WHOLE);
     CHECK(m, stats.finished + stats.cancelled + stats.rejected == stats.arrived);
     CHECK(m, m->waste.recomputed_tokens == stats.tokens_recomputed);
     CHECK(m, m->waste.preemptions == stats.preempted);

@@ -20,6 +20,7 @@ static struct ryz_plan plan_of(const char *spawn)
     (void)snprintf(engine->quant, sizeof engine->quant, "q8_0");
     (void)snprintf(engine->kv_type, sizeof engine->kv_type, "int8");
     (void)snprintf(engine->scheduler, sizeof engine->scheduler, "fcfs");
+    (void)snprintf(engine->admit, sizeof engine->admit, "prompt");
     engine->max_batch = 8;
     engine->max_batch_tokens = 256;
     engine->prefill_chunk = 128;
@@ -44,24 +45,29 @@ Test(command, the_engine_section_becomes_options)
     char out[512] = "";
     struct ryz_plan plan = plan_of("ryz serve {engine} --port 1");
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
-    cr_assert_str_eq(out, "ryz serve --quant q8_0 --isa avx2 --scheduler fcfs --max-batch 8 "
-                          "--max-batch-tokens 256 --prefill-chunk 128 --max-queue 32 --kv 1048576B "
-                          "--kv-type int8 --seed 7 --port 1");
+    cr_assert_str_eq(
+        out,
+        "ryz serve --quant q8_0 --isa avx2 --scheduler fcfs --max-batch 8 "
+        "--max-batch-tokens 256 --prefill-chunk 128 --max-queue 32 --admit prompt --kv 1048576B "
+        "--kv-type int8 --seed 7 --port 1");
     plan.engine.threads = 2;
     plan.engine.step_ns_max = 12500000;
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
     cr_assert_not_null(strstr(out, " --threads 2 --scheduler"));
-    cr_assert_not_null(
-        strstr(out, " --max-queue 32 --step-target 12.5 --kv 1048576B --kv-type int8 --seed"));
+    cr_assert_not_null(strstr(
+        out,
+        " --max-queue 32 --admit prompt --step-target 12.5 --kv 1048576B --kv-type int8 --seed"));
     plan.engine.queue_tokens = 4000000000;
     plan.engine.queue_wait_ns = 2500 * RYZ_NS_PER_MS;
     plan.engine.starve_ns = 86400 * RYZ_NS_PER_S;
     plan.engine.step_ns_max = 0;
     plan.engine.admit_late = false;
+    (void)snprintf(plan.engine.headroom, sizeof plan.engine.headroom, "fixed");
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
     cr_assert_not_null(
-        strstr(out, " --max-queue 32 --queue-tokens 4000000000 --queue-wait 2500 "
-                    "--starvation 86400000 --refuse-late --kv 1048576B --kv-type int8 --seed"));
+        strstr(out, " --max-queue 32 --admit prompt --queue-tokens 4000000000 --queue-wait 2500 "
+                    "--starvation 86400000 --fixed-headroom --refuse-late --kv 1048576B --kv-type "
+                    "int8 --seed"));
 }
 
 Test(command, a_command_that_does_not_fit_is_refused)

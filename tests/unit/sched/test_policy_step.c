@@ -214,6 +214,57 @@ Test(fcfs, admissions_leave_room_for_the_running_to_grow)
     cr_assert_eq(plan.item_count, 2u);
 }
 
+Test(fcfs, headroom_that_the_core_has_learnt_is_kept_free_too)
+{
+    add_running(10, 1, 10);
+    add(20, 0, 0); /* 5 blocks; one of the 97 free is the running one's own to come */
+    view.headroom_permille = 910; /* and 92 stay free with the policy's own hundredth */
+    step();
+    cr_assert_eq(plan.item_count, 2u);
+    view.headroom_permille = 920;
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+    cr_assert_not(plan.short_of_blocks);
+}
+
+Test(fcfs, whole_outputs_are_counted_where_that_is_wanted)
+{
+    view.limits.admit = RYZ_ADMIT_WHOLE;
+    view.kv_blocks_free = 12;
+    add_running(8, 1, 8);
+    requests[0].output_tokens_max = 13;   /* 20 tokens are stored at most: 3 blocks more */
+    add(20, 0, 0)->output_tokens_max = 9; /* 28: 7 blocks of the 10 - 3 */
+    step();
+    cr_assert_eq(plan.item_count, 2u, "and no hundredth stays free");
+    requests[1].output_tokens_max = 10;
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+}
+
+Test(fcfs, a_first_chunk_is_enough_where_that_is_wanted)
+{
+    view.limits.admit = RYZ_ADMIT_CHUNK;
+    view.limits.prefill_chunk_max = 8;
+    view.limits.kv_blocks = 12;
+    view.kv_blocks_free = 4;
+    add(36, 0, 0);
+    add(4, 0, 0);
+    add(8, 0, 0);
+    step();
+    cr_assert_eq(plan.item_count, 2u, "2 and 1 of 4 blocks; the third asks for 2");
+    expect_item(0, 0, RYZ_ACT_RUN, 8);
+    expect_item(1, 1, RYZ_ACT_RUN, 4);
+}
+
+Test(fcfs, a_preemption_for_blocks_is_told)
+{
+    view.kv_blocks_free = 5;
+    add_running(8, 1, 8);
+    add_running(9, 1, 9);
+    step();
+    cr_assert(plan.short_of_blocks);
+}
+
 Test(fcfs, a_lone_request_may_take_the_whole_pool)
 {
     view.limits.kv_blocks = view.kv_blocks_free = 100;
@@ -385,6 +436,19 @@ Test(policy, every_name_is_a_policy_and_every_policy_has_a_name)
         cr_assert_str_eq(ryz_sched_policy_name(count), name);
     }
     cr_assert_null(ryz_sched_policy_name(count));
+}
+
+Test(policy, every_word_for_admission_is_known)
+{
+    char names[] = RYZ_ADMIT_NAMES, *rest = names;
+    enum ryz_admit admit = RYZ_ADMIT_COUNT;
+    unsigned count = 0;
+    for (char *name = NULL; (name = strtok_r(rest, " ", &rest)) != NULL; count++) {
+        cr_assert(ryz_admit_parse(name, &admit), "%s", name);
+        cr_assert_eq((unsigned)admit, count);
+    }
+    cr_assert_eq(count, (unsigned)RYZ_ADMIT_COUNT);
+    cr_assert_not(ryz_admit_parse("all", &admit));
 }
 
 /* ---- classes ---- */
