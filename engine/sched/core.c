@@ -116,6 +116,7 @@ static struct ryz_waste end_request(struct ryz_core *core, uint32_t slot)
     ryz_core_release_blocks(core, slot);
     if (core->table.requests[slot].state == RYZ_SLOT_WAITING) ryz_core_dequeue(core, slot);
     ryz_request_table_end(&core->table, slot);
+    ryz_core_leave_choices(core, slot);
     return waste;
 }
 
@@ -134,9 +135,13 @@ static struct ryz_request_view view_of(const struct ryz_event *event)
     };
 }
 
-/* A waiting request is refused after all, for a more urgent one. */
-static void displace_waiting(struct ryz_core *core, uint32_t slot, struct ryz_effect *effect)
+/* The last of the queue is refused after all, for a more urgent one. */
+static void displace_waiting(struct ryz_core *core, struct ryz_effect *effect)
 {
+    uint32_t queued = ryz_wait_queue_count(&core->queue);
+    uint32_t slot = ryz_wait_queue_at(&core->queue, queued - 1)->slot;
+    RYZ_ASSERT(core->displacements_due > 0);
+    core->displacements_due--;
     effect->displaced = true;
     effect->displaced_slot = slot;
     effect->displaced_id = core->table.requests[slot].view.id;
@@ -151,9 +156,12 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
 {
     struct ryz_request_view view = view_of(event);
     int64_t estimate_ns = 0;
-    uint32_t instead = RYZ_SLOT_NONE;
-    enum ryz_effect_kind refused = ryz_core_refusal(core, &view, &estimate_ns, &instead);
+    bool first = (event->flags & RYZ_EVF_CHOICE) == 0;
+    enum ryz_effect_kind refused = first ? ryz_core_refusal(core, &view, 1 + event->permille,
+                                                            &estimate_ns, &core->displacements_due)
+                                         : RYZ_EFFECT_NONE;
     core->stats.arrived++;
+    core->choices_due = first ? 0 : core->choices_due - 1;
     if (refused != RYZ_EFFECT_NONE) {
         uint64_t decision[2] = {event->request_id, refused};
         ryz_core_note_decision(core, decision, sizeof decision);
@@ -164,7 +172,7 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
             .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate_ns};
     }
     struct ryz_effect effect = {.kind = RYZ_EFFECT_ADMITTED, .estimate_ns = estimate_ns};
-    if (instead != RYZ_SLOT_NONE) displace_waiting(core, instead, &effect);
+    if (core->displacements_due > 0) displace_waiting(core, &effect);
     uint32_t slot = effect.slot = ryz_request_table_arrive(&core->table);
     RYZ_ASSERT(slot != RYZ_SLOT_NONE);
     struct ryz_request *request = &core->table.requests[slot];
@@ -174,7 +182,14 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
     view.slot = slot;
     view.urgency = request->key.first;
     request->view = view;
-    ryz_core_give_hashes(core, event->request_id, slot);
+    if (first) {
+        ryz_core_give_hashes(core, event->request_id, slot);
+        core->choices_due = event->permille;
+        core->choices_slot = slot;
+    } else {
+        ryz_core_copy_hashes(core, event->slot, slot);
+        ryz_core_join_choices(core, slot, event->slot);
+    }
     ryz_core_enqueue(core, slot);
     return effect;
 }
@@ -199,6 +214,8 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     if (end > request->computed_high) request->computed_high = end;
     request->view.computed_tokens = end;
     ryz_core_publish(core, item->slot);
+    if (end >= request->view.prompt_tokens && begin < request->view.prompt_tokens)
+        ryz_core_settle_choices(core, item->slot);
     if (item->samples) {
         request->token_due = true;
         core->tokens_due++;
@@ -273,6 +290,7 @@ struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *e
     }
     if (core->log != NULL) core->log(core->log_context, event);
     core->last_ns = event->t_ns;
+    if (event->kind != RYZ_EV_ARRIVE) core->choices_due = 0;
     switch ((enum ryz_event_kind)event->kind) {
     case RYZ_EV_ARRIVE:
         return arrive(core, event);

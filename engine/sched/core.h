@@ -19,6 +19,8 @@
 #include "engine/base/status.h"
 #include "engine/sched/sched.h"
 
+#define RYZ_CHOICES_MAX 16u /* requests that repeat one prompt as a group */
+
 enum ryz_event_kind {
     RYZ_EV_ARRIVE = 1,
     RYZ_EV_PLAN,      /* the driver asked for a plan at t_ns; written by ryz_core_next itself */
@@ -40,12 +42,13 @@ struct ryz_event {
     uint32_t kind;              /* enum ryz_event_kind */
     uint32_t prompt_tokens;     /* ARRIVE; LIMITS: batch_requests_max */
     uint32_t output_tokens_max; /* ARRIVE; LIMITS: batch_tokens_max */
-    uint32_t permille;          /* FAULT; LIMITS: prefill_chunk_max */
-    uint32_t slot;              /* TOKEN, CANCEL: as ARRIVE's effect said */
+    uint32_t permille;          /* FAULT; LIMITS: prefill_chunk_max; ARRIVE: choices to follow */
+    uint32_t slot;              /* TOKEN, CANCEL: as ARRIVE's effect said; ARRIVE with
+                                   RYZ_EVF_CHOICE: of the first choice */
     uint16_t tenant;            /* ARRIVE */
     uint8_t priority;           /* ARRIVE */
-    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED; HASHES: their
-                                   number, see ryz_event_hash */
+    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED; ARRIVE:
+                                   RYZ_EVF_CHOICE; HASHES: their number, see ryz_event_hash */
     union {
         int64_t first_deadline_ns; /* ARRIVE: for the first token; 0: none */
         uint64_t hash;             /* TOKEN: chain hash of the block that it fills; 0: fills none */
@@ -75,6 +78,10 @@ static inline void ryz_event_set_hash(struct ryz_event *event, uint32_t i, uint6
 
 #define RYZ_EVF_END    1u /* TOKEN: end of sequence, a stop string, or whatever ends the output */
 #define RYZ_EVF_FAILED 2u /* STEP_DONE: nothing was computed; the driver cancels or retries */
+/* ARRIVE: another choice for the prompt of the request in `slot`, whose ARRIVE announced it in
+ * `permille`. It comes right after it, without hashes of its own, and is taken if the first one
+ * was: room is looked for once, for all. Choices share the KV blocks of their prompt. */
+#define RYZ_EVF_CHOICE 8u
 
 enum ryz_effect_kind {
     RYZ_EFFECT_NONE,
@@ -121,6 +128,7 @@ struct ryz_core_stats {
     uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */
     uint64_t tokens_unused;          /* computed for requests that were cancelled or displaced */
     uint64_t prompt_tokens_cached;   /* found in the prefix cache instead of computed */
+    uint64_t prompt_tokens_shared;   /* taken over from another choice instead of computed */
     uint64_t cache_lookup_tokens;    /* asked of the prefix cache, in full blocks */
     uint64_t cache_evicted_blocks;
     uint64_t cache_missed_blocks; /* asked for after they had been evicted */

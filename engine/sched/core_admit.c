@@ -52,46 +52,42 @@ static enum ryz_effect_kind too_late(const struct ryz_core *core,
                                                                      : RYZ_EFFECT_NONE;
 }
 
-/* The last waiting request, if it is of a less urgent class and has no output that would be lost.
- */
-static uint32_t last_less_urgent(const struct ryz_core *core, const struct ryz_order_key *key)
-{
-    uint32_t waiting = ryz_wait_queue_count(&core->queue);
-    if (waiting == 0) return RYZ_SLOT_NONE;
-    const struct ryz_wait_entry *last = ryz_wait_queue_at(&core->queue, waiting - 1);
-    bool gives_way =
-        last->key.first > key->first && core->table.requests[last->slot].view.decoded_tokens == 0;
-    return gives_way ? last->slot : RYZ_SLOT_NONE;
-}
-
-/* Is there room in the queue, with *instead gone where it is not RYZ_SLOT_NONE? */
+/* Is there room in the queue for so many requests like this one, with the last *instead of the
+ * queue gone, at most as many as come? Who gives up a place is of a less urgent class and has no
+ * output that would be lost; the choices parked beside the queue come up one by one as the one
+ * before them leaves it. */
 static bool has_room(const struct ryz_core *core, const struct ryz_request_view *view,
-                     const struct ryz_order_key *key, uint32_t *instead)
+                     const struct ryz_order_key *key, uint32_t choices, uint32_t *instead)
 {
     const struct ryz_sched_limits *limits = &core->limits;
-    uint64_t tokens = core->waiting_tokens + view->prompt_tokens;
-    uint32_t waiting = core->table.waiting_count;
-    bool full = waiting >= limits->queue_requests_max || core->table.free_slot_count == 0;
-    /* A prompt longer than the bound is taken when nobody waits, or it never would be. */
-    bool heavy = limits->queue_tokens_max > 0 && waiting > 0 && tokens > limits->queue_tokens_max;
-    if (!full && !heavy) return true;
-    *instead = last_less_urgent(core, key);
-    if (*instead == RYZ_SLOT_NONE) return false;
-    if (!heavy || waiting == 1) return true;
-    /* What the request would have to compute is what the queue counts for it. */
-    const struct ryz_request_view *gone = &core->table.requests[*instead].view;
-    return tokens - gone->prompt_tokens <= limits->queue_tokens_max;
+    uint64_t tokens = core->waiting_tokens + (uint64_t)choices * view->prompt_tokens;
+    uint32_t waiting = core->table.waiting_count, slots = core->table.free_slot_count;
+    uint32_t queued = ryz_wait_queue_count(&core->queue), giving = 0;
+    for (*instead = 0; *instead <= choices; ++*instead) {
+        uint32_t left = waiting - *instead;
+        bool full = left + choices > limits->queue_requests_max || slots + *instead < choices;
+        /* A prompt longer than the bound is taken when nobody waits, or it never would be. */
+        bool heavy = limits->queue_tokens_max > 0 && left > 0 && tokens > limits->queue_tokens_max;
+        if (!full && !heavy) return true;
+        if (giving == 0 && queued == 0) return false;
+        if (giving == 0)
+            giving = ryz_core_choices_behind(core, ryz_wait_queue_at(&core->queue, --queued)->slot,
+                                             key->first);
+        if (giving-- == 0) return false;
+        tokens -= ryz_wait_queue_at(&core->queue, queued)->tokens;
+    }
+    return false;
 }
 
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
-                                      const struct ryz_request_view *view, int64_t *first_ns,
-                                      uint32_t *instead)
+                                      const struct ryz_request_view *view, uint32_t choices,
+                                      int64_t *first_ns, uint32_t *instead)
 {
     const struct ryz_sched_limits *limits = &core->limits;
     uint64_t tokens = (uint64_t)view->prompt_tokens + view->output_tokens_max;
     uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
     *first_ns = 0;
-    *instead = RYZ_SLOT_NONE;
+    *instead = 0;
     if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;
     struct ryz_order_key key = core->policy->key(view);
     struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
@@ -99,7 +95,7 @@ enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
     uint32_t to_compute = view->prompt_tokens - ryz_core_staged_tokens(core, view);
     *first_ns = ryz_wait_estimate_first_ns(&core->waits, limits, &cost, &load, to_compute);
     bool idle = core->table.running_count + core->table.waiting_count == 0;
-    if (!has_room(core, view, &key, instead)) return RYZ_EFFECT_REJECTED_FULL;
+    if (!has_room(core, view, &key, choices, instead)) return RYZ_EFFECT_REJECTED_FULL;
     if (limits->queue_wait_ns_max > 0 && !idle && *first_ns > limits->queue_wait_ns_max)
         return RYZ_EFFECT_REJECTED_FULL;
     return too_late(core, view, &load, *first_ns);

@@ -67,13 +67,13 @@ static const char *token_fault(const struct ryz_core *core, const struct ryz_eve
     return was_sampled(core, event) ? NULL : "a token for a request outside the last plan";
 }
 
-static const char *arrive_fault(const struct ryz_event *event)
+static const char *arrive_fault(const struct ryz_core *core, const struct ryz_event *event)
 {
     if (event->prompt_tokens == 0) return "an arrival without a prompt";
     if (event->output_tokens_max == 0) return "an arrival that wants no output";
     if (event->deadline_ns < 0 || event->first_deadline_ns < 0) return "a negative deadline";
     if (event->tenant >= RYZ_TENANTS_MAX) return "an arrival of a tenant past the last one";
-    return NULL;
+    return ryz_core_choice_fault(core, event);
 }
 
 const char *ryz_core_event_fault(const struct ryz_core *core, const struct ryz_event *event)
@@ -83,7 +83,7 @@ const char *ryz_core_event_fault(const struct ryz_core *core, const struct ryz_e
     if (event->t_ns < core->last_ns) return "an event from before the last one";
     switch (event->kind) {
     case RYZ_EV_ARRIVE:
-        return arrive_fault(event);
+        return arrive_fault(core, event);
     case RYZ_EV_PLAN:
         if (core->step_in_flight) return "a plan while a step is in flight";
         return core->tokens_due > 0 ? "a plan while tokens of the last step are due" : NULL;

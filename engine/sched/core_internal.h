@@ -1,6 +1,7 @@
 /*
  * core_internal.h - the core's state, for its own files: core.c applies events, core_check.c
- * refuses impossible ones, core_plan.c builds the view and carries a plan out.
+ * refuses impossible ones, core_plan.c builds the view and carries a plan out, core_choices.c keeps
+ * requests together that repeat one prompt.
  */
 #ifndef RYZ_SCHED_CORE_INTERNAL_H
 #define RYZ_SCHED_CORE_INTERNAL_H
@@ -43,6 +44,9 @@ struct ryz_core {
     uint64_t staged_id; /* the request they are for */
     uint32_t staged_count;
 
+    /* Choices that are announced and may arrive next, and requests that give up their places. */
+    uint32_t choices_due, choices_slot, displacements_due;
+
     uint64_t waiting_tokens; /* to be computed for waiting requests before their next token */
     uint64_t digest;
     struct ryz_core_stats stats; /* counters; the gauges are filled when asked */
@@ -70,6 +74,8 @@ const char *ryz_core_hashes_fault(const struct ryz_core *core, const struct ryz_
  * (RYZ_SLOT_NONE). */
 void ryz_core_stage_hashes(struct ryz_core *core, const struct ryz_event *event);
 void ryz_core_give_hashes(struct ryz_core *core, uint64_t request_id, uint32_t slot);
+/* Gives the hashes of one slot's prompt to another that repeats it. */
+void ryz_core_copy_hashes(struct ryz_core *core, uint32_t from, uint32_t to);
 /* Prompt tokens of the request that arrives now which are in the cache. */
 uint32_t ryz_core_staged_tokens(const struct ryz_core *core, const struct ryz_request_view *view);
 /* A token has filled a block of a slot. */
@@ -84,15 +90,38 @@ void ryz_core_publish(struct ryz_core *core, uint32_t slot);
 /* Blocks of a running slot that nobody else holds. */
 uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot);
 
-/* Whether an arrival is turned away, and why (NONE: it is not); *first_ns: its believed time to the
- * first token, 0 where there is no opinion; *instead: the waiting slot that gives up its place for
- * it, or RYZ_SLOT_NONE. */
+/* Whether an arrival of `choices` requests is turned away, and why (NONE: it is not); *first_ns:
+ * its believed time to the first token, 0 where there is no opinion; *instead: how many of the last
+ * in the queue give up their places for it. */
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
-                                      const struct ryz_request_view *view, int64_t *first_ns,
-                                      uint32_t *instead);
-/* Puts a waiting slot into the policy's order, and takes it out. */
+                                      const struct ryz_request_view *view, uint32_t choices,
+                                      int64_t *first_ns, uint32_t *instead);
+/* NULL when an ARRIVE that says something of choices can follow, else what is wrong. */
+const char *ryz_core_choice_fault(const struct ryz_core *core, const struct ryz_event *event);
+/* Links a slot that has just arrived with the choices of `leader`; takes one that ends out. */
+void ryz_core_join_choices(struct ryz_core *core, uint32_t slot, uint32_t leader);
+void ryz_core_leave_choices(struct ryz_core *core, uint32_t slot);
+/* Decides which choices of a slot's group stand in the queue; called whenever one of them begins or
+ * stops to hold the whole prompt. */
+void ryz_core_settle_choices(struct ryz_core *core, uint32_t slot);
+/* Tokens of the prompt that a waiting slot would take over from another choice if it started now;
+ * 0: none. */
+uint32_t ryz_core_shared_tokens(const struct ryz_core *core, uint32_t slot);
+/* Takes them for a slot that has just been started: its blocks are the other's, a last one that is
+ * not full included, which ryz_core_own_block replaces before anything is written to it. */
+uint32_t ryz_core_take_shared(struct ryz_core *core, uint32_t slot);
+/* The block at `position`, where a running slot is about to write, becomes its own: if it has
+ * contents before and other owners, by a copy. */
+void ryz_core_own_block(struct ryz_core *core, uint32_t slot, uint32_t position);
+/* Leading blocks of a running slot that may have other owners. */
+uint32_t ryz_core_shared_blocks_max(const struct ryz_core *core, uint32_t slot);
+/* The number of choices of a group; 0 if one of them runs, has output or is as urgent as that. */
+uint32_t ryz_core_choices_behind(const struct ryz_core *core, uint32_t slot, uint64_t urgency);
+/* Puts a waiting slot into the policy's order unless it is parked, and takes it out. */
 void ryz_core_enqueue(struct ryz_core *core, uint32_t slot);
 void ryz_core_dequeue(struct ryz_core *core, uint32_t slot);
+/* A waiting slot stands beside the queue from now on, or in it. */
+void ryz_core_park(struct ryz_core *core, uint32_t slot, bool parked);
 /* Moves requests that have waited longer than starve_ns to the front. */
 void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns);
 /* Adds a copy to the plan that is carried out now. No block is the target of two copies that new

@@ -64,6 +64,7 @@ static void preempt(struct ryz_core *core, uint32_t slot)
     core->table.requests[slot].view.preemptions++;
     core->stats.preempted++;
     ryz_core_enqueue(core, slot);
+    ryz_core_settle_choices(core, slot);
 }
 
 /* Somebody was preempted because another one grew: admissions were too eager. The core lowers it
@@ -81,13 +82,16 @@ static bool allocation_fails(struct ryz_core *core)
     return (bits >> 32) * 1000 >> 32 < core->fault_permille;
 }
 
-/* A waiting request gets its place, and what the prefix cache has of it. */
+/* A waiting request gets its place, and what another choice or the prefix cache has of it. */
 static void start(struct ryz_core *core, const struct ryz_plan_item *item)
 {
     struct ryz_request *request = &core->table.requests[item->slot];
     ryz_core_dequeue(core, item->slot);
+    uint32_t shared = ryz_core_shared_tokens(core, item->slot);
     ryz_request_table_start(&core->table, item->slot);
-    uint32_t cached = ryz_core_take_prefix(core, item->slot);
+    uint32_t cached = shared > 0 && shared == item->first_position
+                          ? ryz_core_take_shared(core, item->slot)
+                          : ryz_core_take_prefix(core, item->slot);
     RYZ_ASSERT(cached == item->first_position);
     if (request->view.preemptions > 0) return;
     cached = ryz_min_u32(cached, request->view.prompt_tokens);
@@ -137,6 +141,8 @@ static void allocate(struct ryz_core *core)
         if (item->action != RYZ_ACT_RUN) continue;
         uint32_t blocks = blocks_after(core, item), held = request->view.kv_blocks;
         request->planned_tokens = item->tokens;
+        if (item->first_position < held * core->limits.kv_block_tokens)
+            ryz_core_own_block(core, item->slot, item->first_position);
         if (blocks <= held) continue;
         RYZ_ASSERT(blocks <= core->table.table_blocks);
         bool allocated = ryz_kv_ledger_alloc(
@@ -185,6 +191,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
         ryz_assert_fail("ryz_core_event_fault(core, &event) == NULL", __FILE__, __LINE__);
     }
     core->wake_ns = RYZ_TIME_NEVER;
+    core->choices_due = 0;
     core->plan.item_count = 0; /* the last plan's TOKENs are all fed */
     core->copy_count = 0;
     /* With nobody there nothing is decided, and an idle driver that polls must not fill the log. */

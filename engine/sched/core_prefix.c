@@ -78,6 +78,14 @@ void ryz_core_give_hashes(struct ryz_core *core, uint64_t request_id, uint32_t s
     core->staged_count = 0;
 }
 
+void ryz_core_copy_hashes(struct ryz_core *core, uint32_t from, uint32_t to)
+{
+    if (core->hashes == NULL) return;
+    uint32_t count = core->table.requests[from].hash_count;
+    core->table.requests[to].hash_count = count;
+    memcpy(hashes_of(core, to), hashes_of(core, from), count * sizeof *core->hashes);
+}
+
 /* Leading blocks of `tokens` tokens that may be found: the last token is computed anew. */
 static uint32_t blocks_to_find(const struct ryz_core *core, uint32_t hash_count, uint32_t tokens)
 {
@@ -106,13 +114,20 @@ void ryz_core_add_hash(struct ryz_core *core, uint32_t slot, uint64_t hash)
 
 void ryz_core_look_up(const struct ryz_core *core, uint32_t slot, struct ryz_request_view *view)
 {
-    if (core->hashes == NULL) return;
-    uint32_t count = blocks_to_find(core, core->table.requests[slot].hash_count,
-                                    view->prompt_tokens + view->decoded_tokens);
-    if (count == 0) return;
-    view->kv_blocks =
-        ryz_kv_ledger_match(core->ledger, hashes_of(core, slot), count, &view->claim_blocks);
-    view->computed_tokens = view->kv_blocks * core->limits.kv_block_tokens;
+    uint32_t block_tokens = core->limits.kv_block_tokens, count = 0;
+    if (core->hashes != NULL)
+        count = blocks_to_find(core, core->table.requests[slot].hash_count,
+                               view->prompt_tokens + view->decoded_tokens);
+    if (count > 0) {
+        view->kv_blocks =
+            ryz_kv_ledger_match(core->ledger, hashes_of(core, slot), count, &view->claim_blocks);
+        view->computed_tokens = view->kv_blocks * block_tokens;
+    }
+    uint32_t shared = ryz_core_shared_tokens(core, slot);
+    if (shared <= view->computed_tokens) return;
+    view->kv_blocks = shared / block_tokens; /* of a last one, a copy will be needed */
+    view->claim_blocks = 0;
+    view->computed_tokens = shared;
 }
 
 uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
@@ -161,7 +176,7 @@ uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot)
 {
     const struct ryz_request *request = &core->table.requests[slot];
     const uint32_t *blocks = ryz_request_table_blocks(&core->table, slot);
-    uint32_t shared = 0, own = core->hashes == NULL ? 0 : request->published;
+    uint32_t shared = 0, own = ryz_core_shared_blocks_max(core, slot);
     while (shared < own) {
         uint32_t middle = shared + (own - shared) / 2;
         if (ryz_kv_ledger_owners(core->ledger, blocks[middle]) > 1)

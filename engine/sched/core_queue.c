@@ -25,19 +25,30 @@ void ryz_core_enqueue(struct ryz_core *core, uint32_t slot)
 {
     struct ryz_wait_entry entry = entry_of(core, slot);
     RYZ_ASSERT(core->table.requests[slot].state == RYZ_SLOT_WAITING);
+    core->waiting_tokens += entry.tokens;
+    if (core->table.requests[slot].parked) return;
     ryz_wait_queue_add(&core->queue, &entry);
     ryz_fair_share_queued(&core->share, entry.tenant);
-    core->waiting_tokens += entry.tokens;
 }
 
 void ryz_core_dequeue(struct ryz_core *core, uint32_t slot)
 {
     struct ryz_wait_entry entry = entry_of(core, slot);
     RYZ_ASSERT(core->table.requests[slot].state == RYZ_SLOT_WAITING);
-    ryz_wait_queue_remove(&core->queue, &entry);
-    ryz_fair_share_unqueued(&core->share, entry.tenant);
     RYZ_ASSERT(core->waiting_tokens >= entry.tokens);
     core->waiting_tokens -= entry.tokens;
+    if (core->table.requests[slot].parked) return;
+    ryz_wait_queue_remove(&core->queue, &entry);
+    ryz_fair_share_unqueued(&core->share, entry.tenant);
+}
+
+void ryz_core_park(struct ryz_core *core, uint32_t slot, bool parked)
+{
+    struct ryz_request *request = &core->table.requests[slot];
+    if (request->parked == parked) return;
+    ryz_core_dequeue(core, slot);
+    request->parked = parked;
+    ryz_core_enqueue(core, slot);
 }
 
 void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns)

@@ -111,7 +111,7 @@ uint32_t ryz_request_table_arrive(struct ryz_request_table *table)
     uint32_t slot = table->free_slots[--table->free_slot_count];
     struct ryz_request *request = &table->requests[slot];
     RYZ_ASSERT(request->state == RYZ_SLOT_FREE);
-    *request = (struct ryz_request){.arrival = table->arrivals++};
+    *request = (struct ryz_request){.arrival = table->arrivals++, .sibling = slot};
     request->view.slot = slot;
     link_before(table, slot, RYZ_SLOT_NONE);
     return slot;
@@ -133,6 +133,7 @@ void ryz_request_table_start(struct ryz_request_table *table, uint32_t slot)
     request->table = table->free_tables[--table->free_table_count];
     request->state = RYZ_SLOT_RUNNING;
     request->view.running = true;
+    request->parked = false;
     uint32_t i = table->running_count++;
     for (; i > 0; i--) {
         uint32_t before = table->running[i - 1];

@@ -31,6 +31,8 @@ struct ryz_request {
     uint32_t hash_count;     /* full blocks of its tokens whose hashes are known */
     uint32_t published;      /* RUNNING: blocks that are in the index, or were found there */
     uint32_t cached_tokens;  /* found when it was last started */
+    uint32_t sibling;        /* next choice of the same prompt, in a ring; itself: no other */
+    bool parked;             /* WAITING: beside the queue, another choice computes the prompt */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */
     uint32_t table;          /* RUNNING: number of its block table */
     uint32_t previous, next; /* WAITING: neighbours, RYZ_SLOT_NONE at the ends */

@@ -56,7 +56,7 @@ static void draw_limits(struct model *m)
         .batch_requests_max = 1 + below(m, 8),
         .batch_tokens_max = 1 + below(m, 64),
         .prefill_chunk_max = 1 + below(m, 40),
-        .kv_block_tokens = 1 + below(m, 8),
+        .kv_block_tokens = 1 + below(m, MODEL_BLOCK_TOKENS),
         .kv_blocks = 8 + below(m, MODEL_BLOCKS_MAX - 7),
         .queue_requests_max = 2 + below(m, 20),
         .context_tokens_max = 20 + below(m, 100),
@@ -104,13 +104,25 @@ static bool goes_before(const struct model_request *a, const struct model_reques
     return a->class != b->class ? a->class < b->class : a->rank < b->rank;
 }
 
-/* The hash of a full block: equal for requests of a family while they are alike. */
-static uint64_t hash_of(const struct model *m, uint32_t id, uint32_t block)
+/* Who else has the token before `end` and all those before it: the requests of a family while they
+ * are alike, the choices of a prompt in it. */
+static uint64_t owner_of(const struct model *m, uint32_t id, uint32_t end)
 {
     const struct model_request *r = &m->requests[id];
-    uint32_t end = (block + 1) * m->limits.kv_block_tokens;
-    uint64_t who = end <= r->alike ? 1000 + r->family : id;
+    return end <= r->alike ? 1000 + r->family : end <= r->prompt ? r->leader : id;
+}
+
+/* The hash of a full block. */
+static uint64_t hash_of(const struct model *m, uint32_t id, uint32_t block)
+{
+    uint64_t who = owner_of(m, id, (block + 1) * m->limits.kv_block_tokens);
     return (who + 1) << 32 | (block + 1);
+}
+
+/* The token at a position, as a number that no other token has. */
+static uint64_t token_of(const struct model *m, uint32_t id, uint32_t position)
+{
+    return (owner_of(m, id, position + 1) + 1) << 32 | (position + 1);
 }
 
 /* Tells the core the hashes of the prompt; now and then not all of them. */
@@ -148,10 +160,63 @@ static void end(struct model *m, struct model_request *r, enum model_state state
     m->waste.preemptions += waste->preemptions;
 }
 
+/* Books what an arrival that was taken did. */
+static void book_admission(struct model *m, uint32_t id, const struct ryz_effect *effect)
+{
+    struct model_request *r = &m->requests[id];
+    CHECK(m, effect->kind == RYZ_EFFECT_ADMITTED);
+    CHECK(m, effect->slot < ryz_core_slot_count(m->core));
+    for (uint32_t i = 0; i < id; i++)
+        CHECK(m, m->requests[i].state != MODEL_LIVE || m->requests[i].slot != effect->slot);
+    r->slot = effect->slot;
+    r->state = MODEL_LIVE;
+}
+
+/* Books who gave way to an arrival: somebody of a less urgent class, and none of his choices has
+ * anything yet. */
+static void book_displacement(struct model *m, uint32_t id, const struct ryz_effect *effect)
+{
+    if (!effect->displaced) return;
+    struct model_request *gone = &m->requests[effect->displaced_id];
+    CHECK(m, effect->kind == RYZ_EFFECT_ADMITTED && gone->state == MODEL_LIVE);
+    CHECK(m, gone->slot == effect->displaced_slot);
+    CHECK(m, gone->class > m->requests[id].class);
+    end(m, gone, MODEL_REJECTED, &effect->waste);
+    for (uint32_t i = 0; i < m->arrived; i++) {
+        const struct model_request *other = &m->requests[i];
+        uint32_t blocks = 0;
+        if (other->leader != gone->leader) continue;
+        if (other->state == MODEL_LIVE) (void)ryz_core_blocks(m->core, other->slot, &blocks);
+        CHECK(m, blocks == 0 && (other->state != MODEL_LIVE || other->decoded == 0));
+    }
+    m->displaced++;
+    note(m, effect->displaced_id << 8 | RYZ_EFFECT_REJECTED_FULL);
+}
+
+/* More choices for a prompt that was taken: all of them are. */
+static void arrive_choices(struct model *m, const struct ryz_event *first, uint32_t count)
+{
+    uint32_t leader = (uint32_t)first->request_id;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t id = m->arrived++;
+        struct ryz_event event = *first;
+        m->requests[id] = m->requests[leader];
+        m->requests[id].output = 1 + below(m, m->requests[id].output_max);
+        event.request_id = id;
+        event.permille = 0;
+        event.flags = RYZ_EVF_CHOICE;
+        event.slot = m->requests[leader].slot;
+        struct ryz_effect effect = feed(m, event);
+        book_displacement(m, id, &effect);
+        book_admission(m, id, &effect);
+    }
+}
+
 static void arrive(struct model *m)
 {
     uint32_t id = m->arrived++;
     struct model_request *r = &m->requests[id];
+    r->leader = id;
     r->prompt = 1 + below(m, chance(m, 3) ? 200 : 30);
     r->output_max = 1 + below(m, 20);
     r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
@@ -161,24 +226,13 @@ static void arrive(struct model *m)
     if (m->config.prefix_cache) give_hashes(m, id);
     struct ryz_event event = draw_arrival(m, id);
     order_key(m, &event, r);
+    if (chance(m, 25)) event.permille = below(m, 6);
+    event.permille = ryz_min_u32(event.permille, m->request_count - m->arrived);
     struct ryz_effect effect = feed(m, event);
-    if (effect.displaced) {
-        struct model_request *gone = &m->requests[effect.displaced_id];
-        uint32_t blocks = 0;
-        (void)ryz_core_blocks(m->core, effect.displaced_slot, &blocks);
-        CHECK(m, effect.kind == RYZ_EFFECT_ADMITTED && gone->state == MODEL_LIVE);
-        CHECK(m, gone->slot == effect.displaced_slot && gone->decoded == 0 && blocks == 0);
-        CHECK(m, gone->class > r->class);
-        end(m, gone, MODEL_REJECTED, &effect.waste);
-        m->displaced++;
-        note(m, effect.displaced_id << 8 | RYZ_EFFECT_REJECTED_FULL);
-    }
+    book_displacement(m, id, &effect);
     if (effect.kind == RYZ_EFFECT_ADMITTED) {
-        CHECK(m, effect.slot < ryz_core_slot_count(m->core));
-        for (uint32_t i = 0; i < id; i++)
-            CHECK(m, m->requests[i].state != MODEL_LIVE || m->requests[i].slot != effect.slot);
-        r->slot = effect.slot;
-        r->state = MODEL_LIVE;
+        book_admission(m, id, &effect);
+        arrive_choices(m, &event, event.permille);
         return;
     }
     bool too_long = r->prompt + r->output_max > m->limits.context_tokens_max ||
@@ -235,12 +289,19 @@ static void disturb(struct model *m)
         set_fault(m, chance(m, 40) ? 0 : below(m, 1001));
 }
 
+static bool has_choices(const struct model *m, uint32_t id)
+{
+    uint32_t leader = m->requests[id].leader, next = leader + 1;
+    return id != leader || (next < m->arrived && m->requests[next].leader == leader);
+}
+
 /* Every block that requests list is theirs alone, or they share it as the same block of the same
  * beginning; and the ledger counts as used just those. */
 static void check_blocks(struct model *m)
 {
     uint64_t held[MODEL_BLOCKS_MAX] = {0};
     uint32_t used = 0, running = 0;
+    memset(m->holders, 0, sizeof m->holders);
     for (uint32_t id = 0; id < m->arrived; id++) {
         uint32_t count = 0;
         if (m->requests[id].state != MODEL_LIVE) continue;
@@ -248,9 +309,11 @@ static void check_blocks(struct model *m)
         for (uint32_t i = 0; i < count; i++) {
             CHECK(m, blocks[i] < m->limits.kv_blocks);
             uint64_t *holder = &held[blocks[i]];
-            CHECK(m, *holder == 0 || (m->config.prefix_cache && *holder == hash_of(m, id, i)));
+            bool may_share = m->config.prefix_cache || has_choices(m, id);
+            CHECK(m, *holder == 0 || (may_share && *holder == hash_of(m, id, i)));
             used += *holder == 0;
             *holder = hash_of(m, id, i);
+            m->holders[blocks[i]]++;
         }
         running += count > 0;
     }
@@ -260,26 +323,51 @@ static void check_blocks(struct model *m)
     CHECK(m, stats.kv_blocks_cached <= m->limits.kv_blocks - used);
 }
 
-/* A request that starts behind cached tokens finds blocks that really hold its beginning. */
+/* A request starts behind tokens that it found: full blocks in the cache, or what another choice
+ * had of the prompt. */
 static void check_found(struct model *m, const struct ryz_plan_item *item)
 {
-    uint32_t count = 0, id = (uint32_t)item->request_id;
-    uint32_t found = item->first_position / m->limits.kv_block_tokens;
-    const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
-    CHECK(m, m->config.prefix_cache && item->first_position % m->limits.kv_block_tokens == 0);
-    CHECK(m, found <= count && ryz_core_cached_tokens(m->core, item->slot) == item->first_position);
-    for (uint32_t i = 0; i < found; i++) CHECK(m, m->contents[blocks[i]] == hash_of(m, id, i));
+    const struct model_request *r = &m->requests[item->request_id];
+    uint32_t first = item->first_position, size = m->limits.kv_block_tokens;
+    uint32_t left = r->decoded == 0 ? 1 : 0;
+    bool shared = has_choices(m, (uint32_t)item->request_id) && first == r->prompt - left;
+    CHECK(m, shared || (m->config.prefix_cache && first % size == 0));
+    CHECK(m, ryz_core_cached_tokens(m->core, item->slot) == first);
 }
 
-/* What the step writes: blocks that it fills hold their contents, others nothing whole. */
+/* What a request has computed lies in its blocks, and those that it writes are its own. */
+static void check_contents(struct model *m, const struct ryz_plan_item *item)
+{
+    uint32_t count = 0, size = m->limits.kv_block_tokens, id = (uint32_t)item->request_id;
+    const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
+    uint32_t first = item->first_position, end = first + item->tokens;
+    CHECK(m, count * size >= end);
+    for (uint32_t p = 0; p < first; p++)
+        CHECK(m, m->contents[blocks[p / size]][p % size] == token_of(m, id, p));
+    for (uint32_t i = first / size; i * size < end; i++) CHECK(m, m->holders[blocks[i]] == 1);
+}
+
 static void write_blocks(struct model *m, const struct ryz_plan_item *item)
 {
-    uint32_t count = 0, size = m->limits.kv_block_tokens;
+    uint32_t count = 0, size = m->limits.kv_block_tokens, id = (uint32_t)item->request_id;
     const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
-    uint32_t end = item->first_position + item->tokens;
-    for (uint32_t i = item->first_position / size; i * size < end; i++)
-        m->contents[blocks[i]] =
-            (i + 1) * size <= end ? hash_of(m, (uint32_t)item->request_id, i) : 0;
+    for (uint32_t i = 0; i < item->tokens; i++) {
+        uint32_t p = item->first_position + i;
+        m->contents[blocks[p / size]][p % size] = token_of(m, id, p);
+    }
+}
+
+/* The plan's copies, which come before anything is computed. */
+static void copy_blocks(struct model *m)
+{
+    uint32_t count = 0;
+    const struct ryz_kv_copy *copies = ryz_core_copies(m->core, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(m, copies[i].kind == RYZ_KV_COPY_WITHIN);
+        memcpy(m->contents[copies[i].to], m->contents[copies[i].from], sizeof m->contents[0]);
+        note(m, (uint64_t)copies[i].from << 32 | copies[i].to);
+    }
+    m->copies += count;
 }
 
 /* One item against the book; books a preemption. */
@@ -306,7 +394,7 @@ static void check_item(struct model *m, const struct ryz_plan_item *item, uint32
     CHECK(m, item->tokens >= 1 && end <= total);
     CHECK(m, item->tokens == 1 || item->tokens <= m->limits.prefill_chunk_max);
     CHECK(m, item->samples == (end == total));
-    CHECK(m, count * m->limits.kv_block_tokens >= end);
+    check_contents(m, item);
     *tokens += item->tokens;
 }
 
@@ -400,6 +488,7 @@ static bool step(struct model *m, bool wild)
     }
     /* With the plan, not before: one that comes to nothing may preempt, and when is no decision. */
     note(m, ryz_core_stats(m->core).preempted);
+    copy_blocks(m);
     check_plan(m, plan);
     while (wild && chance(m, 30)) disturb(m);
     finish_step(m, plan);

@@ -15,6 +15,7 @@
 
 #define MODEL_REQUESTS_MAX 32
 #define MODEL_BLOCKS_MAX   64
+#define MODEL_BLOCK_TOKENS 8 /* at most */
 #define MODEL_EVENTS_MAX   16384
 
 enum model_state { MODEL_UNBORN, MODEL_LIVE, MODEL_FINISHED, MODEL_CANCELLED, MODEL_REJECTED };
@@ -27,6 +28,7 @@ struct model_request {
     uint64_t rank;   /* inside the class */
     uint32_t family; /* requests of one family begin alike, for `alike` tokens */
     uint32_t alike;
+    uint32_t leader; /* id of the first choice for the same prompt */
     enum model_state state;
 };
 
@@ -42,9 +44,11 @@ struct model {
     int64_t now_ns;
     struct model_request requests[MODEL_REQUESTS_MAX]; /* index = id, in order of arrival */
     uint32_t request_count, arrived;
-    struct ryz_waste waste;              /* of all that have ended */
-    uint32_t displaced;                  /* waiting requests that gave way, over all schedules */
-    uint64_t contents[MODEL_BLOCKS_MAX]; /* hash of what a block really holds; 0: nothing whole */
+    struct ryz_waste waste; /* of all that have ended */
+    uint32_t displaced;     /* waiting requests that gave way, over all schedules */
+    uint64_t copies;        /* of blocks, over all schedules */
+    uint64_t contents[MODEL_BLOCKS_MAX][MODEL_BLOCK_TOKENS]; /* tokens that a block really holds */
+    uint32_t holders[MODEL_BLOCKS_MAX];                      /* requests that list a block */
     uint64_t trace; /* of all decisions seen, by another hash than the core's */
     uint32_t steps;
     struct ryz_event log[MODEL_EVENTS_MAX];

@@ -70,6 +70,7 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
         sum.rejected_late += stats.rejected_late;
         sum.starved += stats.starved;
         sum.prompt_tokens_cached += stats.prompt_tokens_cached;
+        sum.prompt_tokens_shared += stats.prompt_tokens_shared;
         sum.cache_evicted_blocks += stats.cache_evicted_blocks;
         sum.preempted += stats.preempted;
         sum.steps += stats.steps;
@@ -80,13 +81,14 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     (void)printf(
         "steps %llu, finished %llu, cancelled %llu, rejected %llu (late %llu), preempted %llu, "
         "starved %llu, tokens found in the cache %llu, blocks evicted %llu, failed steps %llu, "
-        "failed allocations %llu\n",
+        "failed allocations %llu, tokens shared by choices %llu, blocks copied %llu\n",
         (unsigned long long)sum.steps, (unsigned long long)sum.finished,
         (unsigned long long)sum.cancelled, (unsigned long long)sum.rejected,
         (unsigned long long)sum.rejected_late, (unsigned long long)sum.preempted,
         (unsigned long long)sum.starved, (unsigned long long)sum.prompt_tokens_cached,
         (unsigned long long)sum.cache_evicted_blocks, (unsigned long long)sum.failed_steps,
-        (unsigned long long)sum.kv_alloc_failures);
+        (unsigned long long)sum.kv_alloc_failures, (unsigned long long)sum.prompt_tokens_shared,
+        (unsigned long long)model.copies);
     /* The schedules must have been worth running: each kind of trouble happened, often. */
     cr_assert_gt(sum.finished, 2 * count);
     cr_assert_gt(sum.cancelled, count / 10);
@@ -97,6 +99,8 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     cr_assert_gt(model.displaced, count / 100, "%u", model.displaced);
     cr_assert_gt(sum.prompt_tokens_cached, count);
     cr_assert_gt(sum.cache_evicted_blocks, count / 10);
+    cr_assert_gt(sum.prompt_tokens_shared, count);
+    cr_assert_gt(model.copies, count / 10);
     cr_assert_gt(sum.failed_steps, count / 10);
     cr_assert_gt(sum.kv_alloc_failures, count / 10);
     cr_assert_gt(different, compared / 2, "%llu of %llu", (unsigned long long)different,
