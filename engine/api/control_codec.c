@@ -225,6 +225,7 @@ void ryz_control_write_step(struct ryz_json *json, const void *step_record)
     put_bool(json, "failed", step->failed);
     put_u64(json, "running", step->stats.running);
     put_u64(json, "waiting", step->stats.waiting);
+    put_u64(json, "batch_limit", step->stats.batch_limit);
     put_u64(json, "kv_blocks_used", step->stats.kv_blocks_used);
     put_u64(json, "kv_blocks_total", step->stats.kv_blocks_total);
     put_u64(json, "preempted", step->stats.preempted);
@@ -276,6 +277,7 @@ void ryz_control_write_stats(struct ryz_json *json, const void *stats)
     put_u64(json, "active", s->active);
     put_u64(json, "running", s->core.running);
     put_u64(json, "waiting", s->core.waiting);
+    put_u64(json, "batch_limit", s->core.batch_limit);
     put_u64(json, "kv_blocks_used", s->core.kv_blocks_used);
     put_u64(json, "kv_blocks_total", s->core.kv_blocks_total);
     put_u64(json, "arrived", s->core.arrived);

@@ -16,6 +16,7 @@
 #define RYZ_METRIC_TABLE(X)                                                                        \
     X(REQUESTS_RUNNING, GAUGE, "ryz_num_requests_running", "Requests that hold KV blocks")         \
     X(REQUESTS_WAITING, GAUGE, "ryz_num_requests_waiting", "Requests in the queue")                \
+    X(BATCH_LIMIT, GAUGE, "ryz_batch_limit", "Requests that may run, as the controller wants it")  \
     X(KV_BLOCKS_USED, GAUGE, "ryz_kv_blocks_used", "KV blocks held by requests")                   \
     X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_capacity", "KV blocks in the pool")                   \
     X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \

@@ -146,6 +146,7 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     if (metrics == NULL) return;
     ryz_metrics_set(metrics, RYZ_METRIC_REQUESTS_RUNNING, stats->running);
     ryz_metrics_set(metrics, RYZ_METRIC_REQUESTS_WAITING, stats->waiting);
+    ryz_metrics_set(metrics, RYZ_METRIC_BATCH_LIMIT, stats->batch_limit);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_USED, stats->kv_blocks_used);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_TOTAL, stats->kv_blocks_total);
     const struct ryz_core_stats *told = &engine->told;

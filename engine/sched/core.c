@@ -59,6 +59,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     core->wake_ns = RYZ_TIME_NEVER;
     ryz_step_cost_init(&core->cost);
     ryz_wait_model_init(&core->waits);
+    ryz_batch_control_init(&core->batch);
     enum ryz_status status = open_parts(core, error);
     if (status == RYZ_OK) status = ryz_core_prefix_open(core, config->prefix_cache, error);
     if (status != RYZ_OK) {
@@ -222,6 +223,26 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     }
 }
 
+/* Cost fit and batch size learn from the step that is done. */
+static void learn_step(struct ryz_core *core, int64_t duration_ns)
+{
+    const struct ryz_request_table *table = &core->table;
+    struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
+    uint64_t context = 0;
+    ryz_step_cost_learn(&core->cost, &core->plan.shape, duration_ns);
+    if (core->limits.itl_target_ns == 0 || table->running_count == 0) return;
+    for (uint32_t i = 0; i < table->running_count; i++) {
+        const struct ryz_request_view *view = &table->requests[table->running[i]].view;
+        context += view->prompt_tokens + view->decoded_tokens;
+    }
+    struct ryz_batch_step step = {.duration_ns = duration_ns,
+                                  .shape = &core->plan.shape,
+                                  .running = table->running_count,
+                                  .waiting = table->waiting_count,
+                                  .context = (double)context / (double)table->running_count};
+    ryz_batch_control_learn(&core->batch, &core->limits, &cost, &step);
+}
+
 static struct ryz_effect step_done(struct ryz_core *core, const struct ryz_event *event)
 {
     bool failed = (event->flags & RYZ_EVF_FAILED) != 0;
@@ -231,7 +252,7 @@ static struct ryz_effect step_done(struct ryz_core *core, const struct ryz_event
     if (failed)
         core->stats.failed_steps++;
     else
-        ryz_step_cost_learn(&core->cost, &core->plan.shape, event->duration_ns);
+        learn_step(core, event->duration_ns);
     for (uint32_t i = 0; i < core->plan.item_count; i++) {
         const struct ryz_plan_item *item = &core->plan.items[i];
         if (item->action != RYZ_ACT_RUN) continue;
@@ -345,6 +366,7 @@ struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
     struct ryz_core_stats stats = core->stats;
     stats.running = core->table.running_count;
     stats.waiting = core->table.waiting_count;
+    stats.batch_limit = ryz_batch_control_limits(&core->batch, &core->limits).batch_requests_max;
     stats.kv_blocks_total = ryz_kv_ledger_block_count(core->ledger);
     stats.kv_blocks_used = stats.kv_blocks_total - ryz_kv_ledger_free_count(core->ledger);
     struct ryz_kv_cache_stats cache = ryz_kv_ledger_cache_stats(core->ledger);

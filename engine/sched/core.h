@@ -118,6 +118,8 @@ struct ryz_core_config {
 /* Counters and gauges, all since open. */
 struct ryz_core_stats {
     uint32_t running, waiting;
+    uint32_t batch_limit; /* requests that may run: batch_requests_max, or what the batch-size
+                             controller makes of it; more may still, from when it was higher */
     uint32_t kv_blocks_used, kv_blocks_total;
     uint32_t kv_blocks_cached; /* of those not used: with contents that may be found again */
     uint64_t arrived, rejected, finished, cancelled, preempted;

@@ -41,13 +41,13 @@ static enum ryz_effect_kind too_late(const struct ryz_core *core,
                                      const struct ryz_request_view *view,
                                      const struct ryz_load *load, int64_t first_ns)
 {
-    const struct ryz_sched_limits *limits = &core->limits;
+    struct ryz_sched_limits outlook = ryz_batch_control_outlook(&core->batch, &core->limits);
     struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
-    if (limits->admit_late || first_ns == 0) return RYZ_EFFECT_NONE;
+    if (core->limits.admit_late || first_ns == 0) return RYZ_EFFECT_NONE;
     if (view->first_deadline_ns - view->arrived_ns < first_ns) return RYZ_EFFECT_REJECTED_LATE;
     if (view->deadline_ns == RYZ_TIME_NEVER) return RYZ_EFFECT_NONE;
     int64_t rest_ns =
-        ryz_wait_estimate_rest_ns(&core->waits, limits, &cost, load, view->output_tokens_max);
+        ryz_wait_estimate_rest_ns(&core->waits, &outlook, &cost, load, view->output_tokens_max);
     return view->deadline_ns - view->arrived_ns - first_ns < rest_ns ? RYZ_EFFECT_REJECTED_LATE
                                                                      : RYZ_EFFECT_NONE;
 }
@@ -93,7 +93,8 @@ enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
     struct ryz_cost_source cost = ryz_step_cost_source(&core->cost);
     struct ryz_load load = load_before(core, &key);
     uint32_t to_compute = view->prompt_tokens - ryz_core_staged_tokens(core, view);
-    *first_ns = ryz_wait_estimate_first_ns(&core->waits, limits, &cost, &load, to_compute);
+    struct ryz_sched_limits outlook = ryz_batch_control_outlook(&core->batch, limits);
+    *first_ns = ryz_wait_estimate_first_ns(&core->waits, &outlook, &cost, &load, to_compute);
     bool idle = core->table.running_count + core->table.waiting_count == 0;
     if (!has_room(core, view, &key, choices, instead)) return RYZ_EFFECT_REJECTED_FULL;
     if (limits->queue_wait_ns_max > 0 && !idle && *first_ns > limits->queue_wait_ns_max)

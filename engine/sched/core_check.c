@@ -28,6 +28,7 @@ const char *ryz_core_limits_fault(const struct ryz_sched_limits *limits)
         return "queue_requests_max must be 1 to 1048576";
     if (limits->context_tokens_max < 2) return "context_tokens_max must be at least 2";
     if (limits->step_ns_max <= 0) return "step_ns_max must be positive";
+    if (limits->itl_target_ns < 0) return "itl_target_ns must not be negative";
     if (limits->queue_wait_ns_max < 0) return "queue_wait_ns_max must not be negative";
     if ((unsigned)limits->admit >= RYZ_ADMIT_COUNT) return "admit must be 0, 1 or 2";
     if (limits->starve_ns < 0) return "starve_ns must not be negative";

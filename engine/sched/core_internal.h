@@ -7,6 +7,7 @@
 #define RYZ_SCHED_CORE_INTERNAL_H
 
 #include "engine/sched/admission.h"
+#include "engine/sched/batch_control.h"
 #include "engine/sched/core.h"
 #include "engine/sched/fair_share.h"
 #include "engine/sched/kv_ledger.h"
@@ -29,6 +30,7 @@ struct ryz_core {
     struct ryz_kv_ledger *ledger;
     struct ryz_step_cost cost;
     struct ryz_wait_model waits;
+    struct ryz_batch_control batch;
 
     int64_t last_ns;            /* of the last event */
     int64_t wake_ns;            /* as the last ryz_core_next left it */

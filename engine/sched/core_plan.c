@@ -20,10 +20,17 @@
 #define HEADROOM_MAX    500u /* permille: half of the pool serves whatever happens */
 #define KV_FAULT_STREAM UINT64_C(0x6b76)
 
-/* Waiting requests that the policy may start in this step. */
-static uint32_t window_size(const struct ryz_core *core)
+/* Requests that may run: as many as the controller wants, or as do already. */
+static uint32_t running_max(const struct ryz_core *core, const struct ryz_sched_limits *limits)
 {
-    uint32_t most = core->limits.batch_requests_max, running = core->table.running_count;
+    uint32_t running = core->table.running_count, most = limits->batch_requests_max;
+    return most > running ? most : ryz_min_u32(running, core->limits.batch_requests_max);
+}
+
+/* Waiting requests that the policy may start in this step. */
+static uint32_t window_size(const struct ryz_core *core, uint32_t most)
+{
+    uint32_t running = core->table.running_count;
     uint32_t places = most > running ? most - running : 0;
     if (core->policy->displaces) places = ryz_min_u32(places + DISPLACE_MAX, most);
     return ryz_min_u32(places, core->table.waiting_count);
@@ -32,7 +39,9 @@ static uint32_t window_size(const struct ryz_core *core)
 static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
 {
     const struct ryz_request_table *table = &core->table;
-    uint32_t window = window_size(core), count = 0;
+    struct ryz_sched_limits limits = ryz_batch_control_limits(&core->batch, &core->limits);
+    uint32_t most = running_max(core, &limits), window = window_size(core, most), count = 0;
+    limits.batch_requests_max = core->limits.batch_requests_max; /* those that run go on */
     RYZ_ASSERT(table->running_count + window <= RYZ_VIEW_MAX);
     for (uint32_t i = 0; i < table->running_count; i++) {
         core->view[count] = table->requests[table->running[i]].view;
@@ -49,9 +58,10 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
         .requests = core->view,
         .request_count = count,
         .running_count = table->running_count,
+        .running_max = most,
         .kv_blocks_free = ryz_kv_ledger_free_count(core->ledger),
         .headroom_permille = core->headroom_permille,
-        .limits = core->limits,
+        .limits = limits,
         .cost = ryz_step_cost_source(&core->cost),
     };
 }

@@ -108,8 +108,8 @@ const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_s
         blocks = view->limits.kv_blocks - (kept == 1 ? view->requests[0].kv_blocks : 0);
     if (tally.blocks_needed > blocks) return "more KV blocks than are free";
     uint32_t running = view->running_count - tally.preempts + tally.started;
-    if (tally.started > 0 && running > view->limits.batch_requests_max)
-        return "more running requests than batch_requests_max";
+    if (tally.started > 0 && running > view->running_max)
+        return "more running requests than running_max";
     return NULL;
 }
 

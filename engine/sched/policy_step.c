@@ -232,8 +232,8 @@ static bool start_next(struct step *step)
     const struct ryz_sched_limits *limits = &step->view->limits;
     const struct ryz_request_view *request = &step->view->requests[step->next_waiting];
     uint32_t running = step->kept + step->started;
-    if (running >= limits->batch_requests_max ||
-        step->plan->run_count >= limits->batch_requests_max || step->tokens_left == 0)
+    if (running >= step->view->running_max || step->plan->run_count >= limits->batch_requests_max ||
+        step->tokens_left == 0)
         return false;
     /* Who starts before the running ones had their turn leaves them theirs, or his blocks would be
      * promised twice where they preempt for them. */
@@ -270,7 +270,7 @@ static uint32_t kept_beside(const struct step *step, const struct ryz_request_vi
     uint32_t kept = step->kept;
     uint64_t free = step->blocks_free, owed = step->blocks_owed;
     uint64_t needed = taken_blocks + blocks_for(step, asked_tokens(step, request));
-    while (kept + taken >= step->view->limits.batch_requests_max ||
+    while (kept + taken >= step->view->running_max ||
            needed + owed + headroom(step, kept + taken) > free) {
         if (kept == 0) return UINT32_MAX;
         const struct ryz_request_view *victim = &step->view->requests[--kept];

@@ -96,6 +96,8 @@ struct ryz_sched_limits {
     uint32_t context_tokens_max; /* prompt + output of one request */
     int64_t step_ns_max;         /* believed length of a step that prefill chunks must keep;
                                     RYZ_TIME_NEVER: no such limit */
+    int64_t itl_target_ns;       /* time between tokens that the batch-size controller keeps, see
+                                    batch_control.h; 0: no controller */
     int64_t queue_wait_ns_max;   /* believed wait for a first token; 0: no such limit */
     int64_t starve_ns;           /* who waited longer goes first; 0: no such promise */
     enum ryz_admit admit;
@@ -111,6 +113,8 @@ struct ryz_sched_view {
                                                 the policy */
     uint32_t request_count;                  /* <= RYZ_VIEW_MAX */
     uint32_t running_count;
+    uint32_t running_max; /* requests are started only up to so many: batch_requests_max, or less
+                             where the batch-size controller wants it, but never less than run */
     uint32_t kv_blocks_free;
     uint32_t headroom_permille; /* of the pool, kept free by admissions beside the policy's own */
     struct ryz_sched_limits limits;

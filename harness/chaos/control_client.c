@@ -199,6 +199,7 @@ static void take_step(const json_t *object, struct ryz_control_records *records)
         .failed = json_is_true(json_object_get(object, "failed")),
         .stats = {.running = get_u32(object, "running"),
                   .waiting = get_u32(object, "waiting"),
+                  .batch_limit = get_u32(object, "batch_limit"),
                   .kv_blocks_used = get_u32(object, "kv_blocks_used"),
                   .kv_blocks_total = get_u32(object, "kv_blocks_total"),
                   .preempted = get_u32(object, "preempted")},

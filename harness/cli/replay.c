@@ -32,6 +32,7 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .queue_requests_max = row->queue_requests_max,
                    .context_tokens_max = row->context_tokens_max,
                    .step_ns_max = row->step_ns_max,
+                   .itl_target_ns = known(row->itl_target_ns),
                    .queue_wait_ns_max = known(row->queue_wait_ns_max),
                    .starve_ns = known(row->starve_ns),
                    .admit_late = row->admit_late != 0,

@@ -31,7 +31,7 @@ struct serve_options {
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, seed;
-    double step_ms, queue_wait_ms, starvation_ms;
+    double step_ms, itl_ms, queue_wait_ms, starvation_ms;
     bool refuse_late, no_prefix_cache, fixed_headroom;
 };
 
@@ -122,6 +122,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .kv_block_tokens = 16,
                    .queue_requests_max = o->max_queue,
                    .queue_tokens_max = o->queue_tokens,
+                   .itl_target_ns = ms_to_ns(o->itl_ms),
                    .queue_wait_ns_max = ms_to_ns(o->queue_wait_ms),
                    .starve_ns = ms_to_ns(o->starvation_ms),
                    .admit = admit,
@@ -310,6 +311,8 @@ static const struct ryz_option options[] = {
      "compute every prompt anew (beginnings of a tenant's prompts are found again)"},
     {"step-target", RYZ_OPTION_F64, &given.step_ms, "MS",
      "believed step length that prefill chunks keep (no limit)"},
+    {"itl-target", RYZ_OPTION_F64, &given.itl_ms, "MS",
+     "time between tokens: fewer run at once where more would miss it (no limit)"},
     {"context", RYZ_OPTION_U32, &given.context, "N", "prompt + output tokens (the model's)"},
     {"kv", RYZ_OPTION_BYTES, &given.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
     {"kv-type", RYZ_OPTION_TEXT, &given.kv_type, "TYPE",

@@ -24,6 +24,8 @@ static double step_value(const struct ryz_step_row *step, enum ryz_quantity quan
         return (double)step->forward_ns;
     case RYZ_Q_BATCH:
         return step->run_count;
+    case RYZ_Q_BATCH_LIMIT:
+        return step->batch_limit > 0 ? (double)step->batch_limit : (double)NAN;
     case RYZ_Q_BATCH_TOKENS:
         return (double)step->prefill_tokens + step->decode_requests;
     case RYZ_Q_KV_UTIL:
@@ -108,6 +110,7 @@ bool ryz_collect_engine_samples(const struct ryz_view *view, enum ryz_quantity q
     case RYZ_Q_STEP_SCHED:
     case RYZ_Q_STEP_FORWARD:
     case RYZ_Q_BATCH:
+    case RYZ_Q_BATCH_LIMIT:
     case RYZ_Q_BATCH_TOKENS:
     case RYZ_Q_KV_UTIL:
     case RYZ_Q_WAITING:

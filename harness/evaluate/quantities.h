@@ -128,6 +128,8 @@
     X(SCHED_SHARE, "sched.share", NUMBER, RATIO, LESS, NONE,                                       \
       "sum of sched_ns / sum of duration_ns", "share of the engine's time spent scheduling")       \
     X(BATCH, "batch", SAMPLES, COUNT, MORE, NONE, "run_count of every step", "requests in a step") \
+    X(BATCH_LIMIT, "batch.limit", SAMPLES, COUNT, NEITHER, NONE, "batch_limit after every step",   \
+      "requests that may run: max_batch, or less where itl_target wants it")                       \
     X(BATCH_TOKENS, "batch.tokens", SAMPLES, COUNT, MORE, NONE,                                    \
       "prefill_tokens + decode_requests of every step", "tokens computed in a step")               \
     X(KV_UTIL, "kv.util", SAMPLES, RATIO, MORE, MEAN, "kv_used / kv_total after every step",       \

@@ -166,6 +166,7 @@ enum ryz_run_event_kind {
     X(U8, failed, 0, "1", "1: an injected fault failed it")                                        \
     X(U32, running, 0, "1", "requests that hold KV blocks")                                        \
     X(U32, waiting, 0, "1", "requests in the queue")                                               \
+    X(U32, batch_limit, 0, "1", "requests that may run, as the controller wants it; 0: unknown")   \
     X(U32, kv_used, 0, "1", "KV blocks held")                                                      \
     X(U32, kv_total, 0, "1", "KV blocks in the pool")                                              \
     X(U64, arrived, 0, "1", "requests so far")                                                     \
@@ -208,6 +209,7 @@ enum ryz_run_event_kind {
     X(U32, prefix_cache, 0, "1", "1: beginnings computed before were found again")                 \
     X(U64, digest, 0, "1", "digest of all decisions")                                              \
     X(I64, step_ns_max, 0, "ns", "believed step length that prefill chunks must keep")             \
+    X(I64, itl_target_ns, 0, "ns", "time between tokens that the controller keeps; 0: none")       \
     X(I64, queue_wait_ns_max, 0, "ns",                                                             \
       "believed wait beyond which an arrival is refused; 0: none")                                 \
     X(I64, starve_ns, 0, "ns", "who waited longer goes first; 0: nobody")                          \

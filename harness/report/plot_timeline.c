@@ -180,18 +180,29 @@ static void engine_panel(struct panels *panels)
 {
     size_t count = 0;
     struct bins batch = {.width_s = panels->width_s}, waiting = {.width_s = panels->width_s};
+    struct bins limit = {.width_s = panels->width_s};
+    bool moves = false; /* the controller's limit; one that stands still is no news */
     const struct ryz_step_row *steps = ryz_run_rows(panels->data, RYZ_TABLE_ENGINE, &count);
     for (size_t i = 0; i < count; i++) {
         bins_add(&batch, steps[i].t_ns, steps[i].run_count);
         bins_add(&waiting, steps[i].t_ns, steps[i].waiting);
+        bins_add(&limit, steps[i].t_ns, steps[i].batch_limit);
+        moves = moves || steps[i].batch_limit != steps[0].batch_limit;
     }
     uint32_t b = bins_write(panels->figure, &batch, false, "requests in a step, mean");
     uint32_t w = bins_write(panels->figure, &waiting, false, "requests waiting, mean");
+    uint32_t l =
+        moves ? bins_write(panels->figure, &limit, false, "requests that may run, mean") : 0;
     begin_panel(panels, "requests");
-    fprintf(panels->figure->gp,
+    FILE *gp = panels->figure->gp;
+    fprintf(gp,
             "plot data index %u using 1:2 with lines lw 1.8 lc rgb '%s' title 'batch', "
-            "data index %u using 1:2 with lines lw 1.4 lc rgb '%s' title 'waiting'\n",
+            "data index %u using 1:2 with lines lw 1.4 lc rgb '%s' title 'waiting'",
             b, RYZ_BLUE, w, RYZ_ORANGE);
+    if (moves)
+        fprintf(gp, ", data index %u using 1:2 with lines lw 1.2 dt 2 lc rgb '%s' title 'limit'", l,
+                RYZ_GREY);
+    (void)fputc('\n', gp);
 }
 
 static void machine_panel(struct panels *panels, bool engine)

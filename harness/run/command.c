@@ -48,6 +48,7 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     add_ms(times, sizeof times, "queue-wait", engine->queue_wait_ns);
     add_ms(times, sizeof times, "starvation", engine->starve_ns);
     add_ms(times, sizeof times, "step-target", engine->step_ns_max);
+    add_ms(times, sizeof times, "itl-target", engine->itl_target_ns);
     int length = snprintf(
         text, sizeof text,
         "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "

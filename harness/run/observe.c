@@ -20,6 +20,7 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
 {
     row->running = stats->running;
     row->waiting = stats->waiting;
+    row->batch_limit = stats->batch_limit;
     row->kv_used = stats->kv_blocks_used;
     row->kv_total = stats->kv_blocks_total;
     row->arrived = stats->arrived;

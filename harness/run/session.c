@@ -234,6 +234,7 @@ static void record_core(struct session *session, const struct ryz_core_config *c
                                        .prefix_cache = config->prefix_cache,
                                        .digest = digest,
                                        .step_ns_max = limits->step_ns_max,
+                                       .itl_target_ns = limits->itl_target_ns,
                                        .queue_wait_ns_max = limits->queue_wait_ns_max,
                                        .starve_ns = limits->starve_ns,
                                        .admit_late = limits->admit_late,

@@ -124,6 +124,9 @@ enum ryz_value_type {
       "preemptions for lack of blocks, less again as requests end")                                \
     X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \
       "Believed length of a step that prefill chunks must keep")                                   \
+    X(ENGINE, itl_target, TIME, ryz_engine_plan, itl_target_ns, "none", 1e3, 60e9, "none",         \
+      "Time between tokens that 95 of 100 steps are to keep: fewer requests than max_batch run "   \
+      "at once where more would miss it, and prompts are cut to it")                               \
     X(ENGINE, quant, WORD, ryz_engine_plan, quant, "as_is", 0, 0, RYZ_QUANTS,                      \
       "Weights are re-encoded to this type at load")                                               \
     X(ENGINE, url, TEXT, ryz_engine_plan, url, "", 0, 0, "",                                       \

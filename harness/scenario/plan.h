@@ -90,6 +90,7 @@ struct ryz_engine_plan {
     bool prefix_cache;          /* find beginnings that were computed before */
     bool admit_late;            /* take requests that are believed to miss a deadline */
     int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */
+    int64_t itl_target_ns;      /* time between tokens that the batch size keeps; 0: none */
     char quant[16];             /* "as_is" | "f32" | "bf16" | "q8_0" | "q4_0" */
     char url[RYZ_PATH_MAX];     /* http */
     char spawn[RYZ_PATH_MAX];   /* command line of a server to start and await; empty: none */

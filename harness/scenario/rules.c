@@ -190,7 +190,7 @@ static void check_unreached(const struct check *check, const struct ryz_instance
         "isa",           "threads",      "scheduler",  "max_batch",  "max_batch_tokens",
         "prefill_chunk", "kv",           "kv_type",    "max_queue",  "step_target",
         "quant",         "queue_tokens", "queue_wait", "starvation", "admit_late",
-        "prefix_cache",  "admit",        "headroom"};
+        "prefix_cache",  "admit",        "headroom",   "itl_target"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {

@@ -69,6 +69,7 @@ static void draw_limits(struct model *m)
     if (chance(m, 30)) m->limits.queue_wait_ns_max = 100000 + below(m, 1000000);
     if (chance(m, 30)) m->limits.starve_ns = 100000 + below(m, 1000000);
     if (chance(m, 30)) m->limits.admit_late = false;
+    if (chance(m, 40)) m->limits.itl_target_ns = 20000 + below(m, 60000);
 }
 
 /* Priority, tenant and deadlines, as the policies look at them. */
@@ -473,9 +474,19 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
     }
 }
 
+/* The controller leaves everybody a place in turn, and starts nobody beyond its limit. */
+static void check_batch_limit(struct model *m, const struct ryz_core_stats *before)
+{
+    uint32_t running = ryz_core_stats(m->core).running, limit = before->batch_limit;
+    CHECK(m, limit >= 1 && limit <= m->limits.batch_requests_max);
+    CHECK(m, running <= limit || running <= before->running);
+    CHECK(m, m->limits.itl_target_ns > 0 || limit == m->limits.batch_requests_max);
+}
+
 /* Asks for a step and executes it, with disturbances meanwhile if `wild`; false: nothing to do. */
 static bool step(struct model *m, bool wild)
 {
+    struct ryz_core_stats before = ryz_core_stats(m->core);
     const struct ryz_sched_plan *plan = ryz_core_next(m->core, m->now_ns);
     check_blocks(m);
     m->steps++;
@@ -490,6 +501,7 @@ static bool step(struct model *m, bool wild)
     note(m, ryz_core_stats(m->core).preempted);
     copy_blocks(m);
     check_plan(m, plan);
+    check_batch_limit(m, &before);
     while (wild && chance(m, 30)) disturb(m);
     finish_step(m, plan);
     return true;

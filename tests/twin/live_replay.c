@@ -87,6 +87,7 @@ Test(twin, a_live_run_replays_to_the_same_digest)
     uint64_t digest = 0;
     options.kv_bytes = UINT64_C(1) << 20;
     options.limits.step_ns_max = 4 * RYZ_NS_PER_MS;
+    options.limits.itl_target_ns = 3 * RYZ_NS_PER_MS;
     options.limits.queue_requests_max = 20;
     open_engine(&fixture, &options);
     ryz_engine_set_faults(fixture.engine, faults);

@@ -79,10 +79,30 @@ static struct ryz_sim_config busy_config(void)
     };
 }
 
+/* Lengths of the steps that streams waited for. */
+struct gaps {
+    uint32_t kept, count; /* with a decode; of them, within the target */
+    uint32_t low, high;   /* of the batch limit, once it has settled */
+    int64_t target_ns, settled_ns;
+};
+
+static struct gaps gaps;
+
+static void note_gap(void *context, const struct ryz_sim_step *step)
+{
+    (void)context;
+    if (step->shape.decode_requests == 0 || step->t_ns < gaps.settled_ns) return;
+    gaps.count++;
+    gaps.kept += step->duration_ns <= gaps.target_ns;
+    if (step->stats.batch_limit < gaps.low) gaps.low = step->stats.batch_limit;
+    if (step->stats.batch_limit > gaps.high) gaps.high = step->stats.batch_limit;
+}
+
 /* Runs `count` Poisson arrivals through a simulation. */
 static void run(const struct ryz_sim_config *config, uint32_t count)
 {
-    const struct ryz_sim_callbacks callbacks = {.context = &outcome, .done = on_done};
+    const struct ryz_sim_callbacks callbacks = {
+        .context = &outcome, .done = on_done, .step = note_gap};
     struct ryz_sim *sim = NULL;
     struct ryz_error error;
     struct ryz_rng rng;
@@ -152,6 +172,25 @@ Test(twin_sim, the_online_cost_fit_decides_the_same_again)
     run(&config, 800);
     cr_assert_neq(outcome.digest, unlimited, "the limit must have mattered");
     expect_equal_replay(&config);
+}
+
+Test(twin_sim, a_controlled_batch_keeps_its_target_and_replays)
+{
+    struct ryz_sim_config config = busy_config();
+    config.core.limits.kv_blocks = 400;
+    run(&config, 800);
+    uint64_t unlimited = outcome.digest;
+    /* Ten streams beside a block of a prompt take 2.4 ms, seven 2 ms: what noise leaves of 2.5. */
+    config.core.limits.itl_target_ns = 2500 * RYZ_NS_PER_US;
+    gaps = (struct gaps){.low = UINT32_MAX,
+                         .target_ns = config.core.limits.itl_target_ns,
+                         .settled_ns = 500 * RYZ_NS_PER_MS};
+    run(&config, 800);
+    cr_assert_neq(outcome.digest, unlimited);
+    expect_equal_replay(&config);
+    cr_assert_gt(gaps.count, 500u);
+    cr_assert_geq(gaps.kept * 100, gaps.count * 93, "%u of %u", gaps.kept, gaps.count);
+    cr_assert(gaps.low >= 4 && gaps.high <= 10, "%u to %u", gaps.low, gaps.high);
 }
 
 Test(twin_sim, faults_replay_too)

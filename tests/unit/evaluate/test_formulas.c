@@ -177,6 +177,7 @@ Test(formulas, engine_numbers_come_from_the_steps_inside_the_window)
         steps[i].duration_ns = (int64_t)(10 * ms);
         steps[i].sched_ns = (int64_t)(i * ms);
         steps[i].run_count = (uint32_t)i;
+        steps[i].batch_limit = i == 2 ? 0 : 6; /* 0: unknown */
         steps[i].kv_used = 10u * (uint32_t)i;
         steps[i].kv_total = 100;
         steps[i].preempt = (uint64_t)(7 * i);
@@ -185,6 +186,8 @@ Test(formulas, engine_numbers_come_from_the_steps_inside_the_window)
     cr_assert_eq(ryz_run_data_set(&data, RYZ_TABLE_ENGINE, steps, 5, NULL), RYZ_OK);
     cr_expect_eq(measure(&data, RYZ_Q_BATCH, RYZ_STAT_COUNT), 2);
     cr_expect_eq(measure(&data, RYZ_Q_BATCH, RYZ_STAT_MEAN), 2.5);
+    cr_expect_eq(measure(&data, RYZ_Q_BATCH_LIMIT, RYZ_STAT_COUNT), 1);
+    cr_expect_eq(measure(&data, RYZ_Q_BATCH_LIMIT, RYZ_STAT_MEAN), 6);
     cr_expect_float_eq(measure(&data, RYZ_Q_KV_UTIL, RYZ_STAT_MAX), 0.3, 1e-12);
     cr_expect_eq(measure(&data, RYZ_Q_SCHED_SHARE, RYZ_STAT_NONE), 0.25);
     cr_expect_eq(measure(&data, RYZ_Q_PREEMPTIONS, RYZ_STAT_NONE), 7);

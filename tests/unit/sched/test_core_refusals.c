@@ -128,7 +128,7 @@ Test(core_refusals, impossible_limits_are_an_error_that_names_the_limit)
     struct {
         struct ryz_sched_limits limits;
         const char *word;
-    } cases[12];
+    } cases[13];
     for (size_t i = 0; i < RYZ_COUNT_OF(cases); i++) cases[i].limits = good;
     cases[0].limits.batch_requests_max = 0, cases[0].word = "batch_requests_max";
     cases[1].limits.batch_requests_max = RYZ_BATCH_MAX + 1, cases[1].word = "batch_requests_max";
@@ -142,6 +142,7 @@ Test(core_refusals, impossible_limits_are_an_error_that_names_the_limit)
     cases[9].limits.queue_requests_max = UINT32_MAX, cases[9].word = "queue_requests_max";
     cases[10].limits.context_tokens_max = 1, cases[10].word = "context_tokens_max";
     cases[11].limits.step_ns_max = 0, cases[11].word = "step_ns_max";
+    cases[12].limits.itl_target_ns = -1, cases[12].word = "itl_target_ns";
     for (size_t i = 0; i < RYZ_COUNT_OF(cases); i++) {
         struct ryz_core_config config = {.limits = cases[i].limits, .policy = "fcfs"};
         struct ryz_core *core = NULL;

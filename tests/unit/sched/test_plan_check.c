@@ -38,6 +38,7 @@ static void make_good_plan(void)
         .requests = requests,
         .request_count = 4,
         .running_count = 2,
+        .running_max = 3,
         .kv_blocks_free = 5, /* 1 for the decode, 2 for the chunk, 2 for the start */
         .limits = {.batch_requests_max = 3,
                    .batch_tokens_max = 12,
@@ -162,8 +163,8 @@ Test(plan_check, too_many_running_requests)
     plan.item_count = 2;
     ryz_plan_count(&plan);
     cr_assert_null(ryz_plan_fault(&view, &plan));
-    view.limits.batch_requests_max = 2;
-    expect_fault("more running requests than batch_requests_max");
+    view.running_max = 2;
+    expect_fault("more running requests than running_max");
 }
 
 Test(plan_check, too_many_blocks)

@@ -13,6 +13,7 @@
 static struct ryz_request_view requests[RYZ_VIEW_MAX];
 static struct ryz_sched_view view;
 static struct ryz_sched_plan plan;
+static uint32_t running_max; /* of the view; 0: batch_requests_max */
 
 /* 1 us a token, whatever kind: makes the chunk lengths easy to see. */
 static int64_t us_per_token(const void *context, const struct ryz_batch_shape *shape)
@@ -63,6 +64,7 @@ static void add_running(uint32_t prompt, uint32_t decoded, uint32_t computed)
 
 static void step_of(const char *policy)
 {
+    view.running_max = running_max > 0 ? running_max : view.limits.batch_requests_max;
     ryz_sched_step(ryz_sched_policy_find(policy), &view, &plan);
 }
 
@@ -473,6 +475,24 @@ Test(policy_step, an_urgent_request_takes_the_place_of_the_last_of_the_running)
     expect_item(1, 0, RYZ_ACT_RUN, 1);
     expect_item(2, 2, RYZ_ACT_RUN, 10);
     cr_assert_eq(plan.item_count, 3);
+}
+
+Test(policy_step, a_controller_stops_starts_and_nothing_else)
+{
+    make_empty_view();
+    for (int i = 0; i < 3; i++) add_running_of(2, 8, 4);
+    add(10, 0, 0)->urgency = 2;
+    running_max = 3;
+    step_of("priority");
+    cr_assert_eq(plan.item_count, 3, "all that run go on, nobody is started");
+    running_max = 4;
+    step_of("priority");
+    cr_assert_eq(plan.item_count, 4);
+    requests[3].urgency = 1;
+    running_max = 3;
+    step_of("priority");
+    expect_item(0, 2, RYZ_ACT_PREEMPT, 0);
+    cr_assert_eq(plan.item_count, 4, "an urgent one takes one place, whatever the limit was");
 }
 
 Test(policy_step, nobody_is_displaced_by_an_equal_or_too_often)
