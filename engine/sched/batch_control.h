@@ -5,8 +5,9 @@
  * fitted cost follows the largest batch whose decodes, and the smallest chunk of a prompt beside
  * them, are believed to keep the target. Two things are not believed: the fit is a mean, so a
  * factor, learnt at every step, makes 95 of 100 steps keep it (it rises by 5 % after one that did
- * not, falls by 5 % / 19 after one that did, and is 2 at most); and the fit may know little of larger batches, so
- * the limit grows by one a step, and only while requests wait for it. It falls at once.
+ * not, falls by 5 % / 19 after one that did, and is 2 at most); and the fit may know little of
+ * larger batches, so the limit grows by one a step, and only while requests wait for it. It falls
+ * at once.
  *
  * The alternative, additive increase and multiplicative decrease from the measured steps alone, was
  * rejected: it must miss the target again and again to know where it is. Here the limit moves only

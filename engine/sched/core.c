@@ -19,7 +19,23 @@
 
 #define HEADROOM_DECAY 16u /* each running request that ends takes a part in so many of it */
 
-static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error)
+static enum ryz_status open_partitions(struct ryz_core *core, const struct ryz_core_config *config,
+                                       uint32_t slots, struct ryz_error *error)
+{
+    struct ryz_kv_partitions *partitions = &core->partitions;
+    enum ryz_status status = ryz_kv_partitions_init(partitions, core->limits.kv_blocks,
+                                                    config->shares, config->share_count, error);
+    if (status != RYZ_OK || partitions->count == 0) return status;
+    core->queues = calloc(partitions->count, sizeof *core->queues);
+    if (core->queues == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for queues of KV partitions");
+    for (uint32_t i = 1; i < partitions->count && status == RYZ_OK; i++)
+        status = ryz_wait_queue_open(&core->queues[i], slots, false, error);
+    return status;
+}
+
+static enum ryz_status open_parts(struct ryz_core *core, const struct ryz_core_config *config,
+                                  struct ryz_error *error)
 {
     const struct ryz_sched_limits *limits = &core->limits;
     uint32_t pool_tokens = limits->kv_blocks * limits->kv_block_tokens; /* checked before */
@@ -28,6 +44,7 @@ static enum ryz_status open_parts(struct ryz_core *core, struct ryz_error *error
     enum ryz_status status = ryz_kv_ledger_open(limits->kv_blocks, &core->ledger, error);
     if (status == RYZ_OK)
         status = ryz_wait_queue_open(&core->queue, slots, core->policy->fair, error);
+    if (status == RYZ_OK) status = open_partitions(core, config, slots, error);
     if (status != RYZ_OK) return status;
     core->copies_max = limits->kv_blocks;
     core->copies = malloc(core->copies_max * sizeof *core->copies);
@@ -60,7 +77,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     ryz_step_cost_init(&core->cost);
     ryz_wait_model_init(&core->waits);
     ryz_batch_control_init(&core->batch);
-    enum ryz_status status = open_parts(core, error);
+    enum ryz_status status = open_parts(core, config, error);
     if (status == RYZ_OK) status = ryz_core_prefix_open(core, config->prefix_cache, error);
     if (status != RYZ_OK) {
         ryz_core_close(core);
@@ -76,6 +93,9 @@ void ryz_core_close(struct ryz_core *core)
     ryz_core_prefix_close(core);
     ryz_request_table_close(&core->table);
     ryz_wait_queue_close(&core->queue);
+    for (uint32_t i = 1; core->queues != NULL && i < core->partitions.count; i++)
+        ryz_wait_queue_close(&core->queues[i]);
+    free(core->queues);
     ryz_kv_ledger_close(core->ledger);
     free(core->copies);
     free(core);
@@ -93,9 +113,18 @@ void ryz_core_release_blocks(struct ryz_core *core, uint32_t slot)
         RYZ_ASSERT(request->view.kv_blocks == 0);
         return;
     }
+    uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
     ryz_kv_ledger_release_all(core->ledger, ryz_request_table_blocks(&core->table, slot),
                               request->view.kv_blocks);
+    ryz_core_charge(core, slot, free_before);
     request->view.kv_blocks = 0;
+}
+
+void ryz_core_charge(struct ryz_core *core, uint32_t slot, uint32_t free_before)
+{
+    int64_t blocks = (int64_t)free_before - ryz_kv_ledger_free_count(core->ledger);
+    if (blocks == 0) return;
+    ryz_kv_partitions_charge(&core->partitions, core->table.requests[slot].view.tenant, blocks);
 }
 
 void ryz_core_note_decision(struct ryz_core *core, const void *data, size_t size)
@@ -121,7 +150,7 @@ static struct ryz_waste end_request(struct ryz_core *core, uint32_t slot)
     return waste;
 }
 
-static struct ryz_request_view view_of(const struct ryz_event *event)
+static struct ryz_request_view view_of(const struct ryz_core *core, const struct ryz_event *event)
 {
     return (struct ryz_request_view){
         .id = event->request_id,
@@ -132,6 +161,7 @@ static struct ryz_request_view view_of(const struct ryz_event *event)
         .prompt_tokens = event->prompt_tokens,
         .output_tokens_max = event->output_tokens_max,
         .tenant = event->tenant,
+        .partition = core->partitions.number_of[event->tenant],
         .priority = event->priority,
     };
 }
@@ -155,7 +185,7 @@ static void displace_waiting(struct ryz_core *core, struct ryz_effect *effect)
 
 static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
 {
-    struct ryz_request_view view = view_of(event);
+    struct ryz_request_view view = view_of(core, event);
     int64_t estimate_ns = 0;
     bool first = (event->flags & RYZ_EVF_CHOICE) == 0;
     enum ryz_effect_kind refused = first ? ryz_core_refusal(core, &view, 1 + event->permille,
@@ -356,6 +386,12 @@ const struct ryz_kv_copy *ryz_core_copies(const struct ryz_core *core, uint32_t 
     return core->copies;
 }
 
+const struct ryz_kv_partition *ryz_core_partitions(const struct ryz_core *core, uint32_t *count)
+{
+    *count = core->partitions.count;
+    return core->partitions.of;
+}
+
 uint64_t ryz_core_digest(const struct ryz_core *core)
 {
     return core->digest;
@@ -369,6 +405,7 @@ struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
     stats.batch_limit = ryz_batch_control_limits(&core->batch, &core->limits).batch_requests_max;
     stats.kv_blocks_total = ryz_kv_ledger_block_count(core->ledger);
     stats.kv_blocks_used = stats.kv_blocks_total - ryz_kv_ledger_free_count(core->ledger);
+    stats.kv_blocks_lent = ryz_kv_partitions_lent(&core->partitions);
     struct ryz_kv_cache_stats cache = ryz_kv_ledger_cache_stats(core->ledger);
     stats.kv_blocks_cached = ryz_kv_ledger_cached_count(core->ledger);
     stats.cache_evicted_blocks = cache.evicted_blocks;

@@ -88,7 +88,8 @@ enum ryz_effect_kind {
     RYZ_EFFECT_ADMITTED,          /* ARRIVE: queued; `slot` is its place until it ends */
     RYZ_EFFECT_REJECTED_FULL,     /* ARRIVE: queue full, of requests not less urgent: answer 429 */
     RYZ_EFFECT_REJECTED_LATE,     /* ARRIVE: a deadline is believed to be missed: answer 429 */
-    RYZ_EFFECT_REJECTED_TOO_LONG, /* ARRIVE: prompt + output beyond context or the whole pool */
+    RYZ_EFFECT_REJECTED_TOO_LONG, /* ARRIVE: prompt + output beyond context or the pool, less what
+                                     other tenants are guaranteed of it */
     RYZ_EFFECT_FINISHED,          /* TOKEN: the last one (END flag, or output_tokens_max reached) */
     RYZ_EFFECT_CANCELLED          /* CANCEL: blocks and slot are free again */
 };
@@ -107,9 +108,11 @@ struct ryz_effect {
 
 struct ryz_core_config {
     struct ryz_sched_limits limits;
-    const char *policy; /* see ryz_sched_policy_name */
-    uint64_t seed;      /* of the draws of RYZ_EV_FAULT */
-    bool prefix_cache;  /* full blocks are found again by their hashes (HASHES, TOKEN) */
+    const char *policy;   /* see ryz_sched_policy_name */
+    uint64_t seed;        /* of the draws of RYZ_EV_FAULT */
+    uint32_t share_count; /* 0: the KV pool is everybody's */
+    struct ryz_kv_share shares[RYZ_KV_SHARES_MAX];
+    bool prefix_cache; /* full blocks are found again by their hashes (HASHES, TOKEN) */
     /* Called for every event in order, PLAN included, before it is applied; may be NULL. */
     void (*log)(void *context, const struct ryz_event *event);
     void *log_context;
@@ -121,6 +124,7 @@ struct ryz_core_stats {
     uint32_t batch_limit; /* requests that may run: batch_requests_max, or what the batch-size
                              controller makes of it; more may still, from when it was higher */
     uint32_t kv_blocks_used, kv_blocks_total;
+    uint32_t kv_blocks_lent;   /* guaranteed to tenants that do not use them, held by others */
     uint32_t kv_blocks_cached; /* of those not used: with contents that may be found again */
     uint64_t arrived, rejected, finished, cancelled, preempted;
     uint64_t rejected_late; /* of the rejected: for a deadline */
@@ -161,6 +165,9 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
 /* When to ask again although no event came; RYZ_TIME_NEVER: no need. */
 int64_t ryz_core_wake_ns(const struct ryz_core *core);
 
+/* The partitions of the KV pool as of now, borrowed; *count 0: there are none. Number 0 is
+ * everybody without a share, the others are in the order of the configuration. */
+const struct ryz_kv_partition *ryz_core_partitions(const struct ryz_core *core, uint32_t *count);
 /* Tokens of a running slot that were found in the prefix cache when it was last started. */
 uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
 /* Block ids of a slot in position order, borrowed until the next call; count may be 0. */

@@ -85,7 +85,8 @@ enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
 {
     const struct ryz_sched_limits *limits = &core->limits;
     uint64_t tokens = (uint64_t)view->prompt_tokens + view->output_tokens_max;
-    uint64_t pool = (uint64_t)limits->kv_blocks * limits->kv_block_tokens;
+    uint64_t pool = (uint64_t)ryz_kv_partitions_reach(&core->partitions, view->tenant) *
+                    limits->kv_block_tokens;
     *first_ns = 0;
     *instead = 0;
     if (tokens > limits->context_tokens_max || tokens > pool) return RYZ_EFFECT_REJECTED_TOO_LONG;

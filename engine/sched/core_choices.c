@@ -137,10 +137,12 @@ void ryz_core_own_block(struct ryz_core *core, uint32_t slot, uint32_t position)
     uint32_t block_tokens = core->limits.kv_block_tokens, copy = 0;
     uint32_t *block = ryz_request_table_blocks(&core->table, slot) + position / block_tokens;
     if (position % block_tokens == 0 || ryz_kv_ledger_owners(core->ledger, *block) == 1) return;
+    uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
     bool allocated = ryz_kv_ledger_alloc(core->ledger, 1, &copy);
     RYZ_ASSERT(allocated);
     ryz_core_add_copy(core, RYZ_KV_COPY_WITHIN, *block, copy);
     ryz_kv_ledger_release(core->ledger, *block);
+    ryz_core_charge(core, slot, free_before);
     *block = copy;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/sched/core.h"
 #include "engine/sched/fair_share.h"
 #include "engine/sched/kv_ledger.h"
+#include "engine/sched/kv_partitions.h"
 #include "engine/sched/request_table.h"
 #include "engine/sched/step_cost.h"
 #include "engine/sched/wait_queue.h"
@@ -28,6 +29,9 @@ struct ryz_core {
     struct ryz_wait_queue queue; /* the waiting ones again, in the policy's order */
     struct ryz_fair_share share;
     struct ryz_kv_ledger *ledger;
+    struct ryz_kv_partitions partitions;
+    struct ryz_wait_queue *queues; /* [partitions.count] the waiting ones of each but 0, in order;
+                                      NULL without partitions */
     struct ryz_step_cost cost;
     struct ryz_wait_model waits;
     struct ryz_batch_control batch;
@@ -51,6 +55,7 @@ struct ryz_core {
 
     uint64_t waiting_tokens; /* to be computed for waiting requests before their next token */
     uint64_t digest;
+    uint64_t shown;              /* views built so far */
     struct ryz_core_stats stats; /* counters; the gauges are filled when asked */
 
     struct ryz_sched_plan plan;
@@ -130,6 +135,8 @@ void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns);
  * owners read, so the blocks of the pool bound their number. */
 void ryz_core_add_copy(struct ryz_core *core, enum ryz_kv_copy_kind kind, uint32_t from,
                        uint32_t to);
+/* Charges a slot's tenant for what the ledger had free and has no more. */
+void ryz_core_charge(struct ryz_core *core, uint32_t slot, uint32_t free_before);
 /* Gives all blocks of a slot back to the ledger. */
 void ryz_core_release_blocks(struct ryz_core *core, uint32_t slot);
 /* Extends the digest by one decision. */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #define RETRY_NS        RYZ_NS_PER_MS /* when injected failures held everything back */
+#define PASS_MAX        16u           /* requests of a partition that may pass others in one step */
 #define DISPLACE_MAX    16u           /* requests that may take others' places in one step */
 #define HEADROOM_STEP   20u  /* permille of the pool, for each step that preempts for blocks */
 #define HEADROOM_MAX    500u /* permille: half of the pool serves whatever happens */
@@ -36,6 +37,24 @@ static uint32_t window_size(const struct ryz_core *core, uint32_t most)
     return ryz_min_u32(places, core->table.waiting_count);
 }
 
+/* Behind the window: the first of each partition that are not in it. Returns the number of requests
+ * in the view. */
+static uint32_t add_of_partitions(struct ryz_core *core, uint32_t count, uint32_t window)
+{
+    uint32_t slots[PASS_MAX];
+    for (uint32_t p = 1; p < core->partitions.count; p++) {
+        uint32_t most = ryz_min_u32(window, PASS_MAX);
+        most = ryz_wait_queue_first(&core->queues[p], core->share.service, most, slots);
+        for (uint32_t i = 0; i < most && count < RYZ_VIEW_MAX; i++) {
+            struct ryz_request *request = &core->table.requests[slots[i]];
+            if (request->shown == core->shown) continue;
+            core->view[count] = request->view;
+            ryz_core_look_up(core, slots[i], &core->view[count++]);
+        }
+    }
+    return count;
+}
+
 static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
 {
     const struct ryz_request_table *table = &core->table;
@@ -49,16 +68,21 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
     }
     uint32_t slots[RYZ_BATCH_MAX];
     window = ryz_wait_queue_first(&core->queue, core->share.service, window, slots);
+    core->shown++;
     for (uint32_t i = 0; i < window; i++) {
+        table->requests[slots[i]].shown = core->shown;
         core->view[count] = table->requests[slots[i]].view;
         ryz_core_look_up(core, slots[i], &core->view[count++]);
     }
+    count = add_of_partitions(core, count, window);
     return (struct ryz_sched_view){
         .now_ns = now_ns,
         .requests = core->view,
         .request_count = count,
         .running_count = table->running_count,
         .running_max = most,
+        .partitions = core->partitions.count > 0 ? core->partitions.of : NULL,
+        .partition_count = core->partitions.count,
         .kv_blocks_free = ryz_kv_ledger_free_count(core->ledger),
         .headroom_permille = core->headroom_permille,
         .limits = limits,
@@ -155,9 +179,11 @@ static void allocate(struct ryz_core *core)
             ryz_core_own_block(core, item->slot, item->first_position);
         if (blocks <= held) continue;
         RYZ_ASSERT(blocks <= core->table.table_blocks);
+        uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
         bool allocated = ryz_kv_ledger_alloc(
             core->ledger, blocks - held, ryz_request_table_blocks(&core->table, item->slot) + held);
         RYZ_ASSERT(allocated);
+        ryz_core_charge(core, item->slot, free_before);
         request->view.kv_blocks = blocks;
     }
 }

@@ -140,8 +140,10 @@ uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
     uint32_t count = blocks_to_find(core, request->hash_count, tokens);
     if (count == 0) return 0;
     uint64_t missed = ryz_kv_ledger_cache_stats(core->ledger).evicted_missed_blocks;
+    uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
     uint32_t taken = ryz_kv_ledger_take(core->ledger, hashes_of(core, slot), count,
                                         ryz_request_table_blocks(&core->table, slot));
+    ryz_core_charge(core, slot, free_before);
     missed = ryz_kv_ledger_cache_stats(core->ledger).evicted_missed_blocks - missed;
     request->waste.missed_tokens += (uint32_t)missed * core->limits.kv_block_tokens;
     request->view.kv_blocks = request->published = taken;
@@ -160,6 +162,7 @@ void ryz_core_publish(struct ryz_core *core, uint32_t slot)
     uint32_t full = ryz_min_u32(request->hash_count,
                                 request->view.computed_tokens / core->limits.kv_block_tokens);
     uint32_t *blocks = ryz_request_table_blocks(&core->table, slot);
+    uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
     for (; request->published < full; request->published++) {
         uint32_t own = blocks[request->published];
         const uint64_t *hash = &hashes_of(core, slot)[request->published];
@@ -170,6 +173,7 @@ void ryz_core_publish(struct ryz_core *core, uint32_t slot)
         ryz_kv_ledger_retain(core->ledger, blocks[request->published]);
         ryz_kv_ledger_release(core->ledger, own);
     }
+    ryz_core_charge(core, slot, free_before);
 }
 
 uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot)

@@ -28,6 +28,8 @@ void ryz_core_enqueue(struct ryz_core *core, uint32_t slot)
     core->waiting_tokens += entry.tokens;
     if (core->table.requests[slot].parked) return;
     ryz_wait_queue_add(&core->queue, &entry);
+    uint8_t partition = core->partitions.number_of[entry.tenant];
+    if (partition != 0) ryz_wait_queue_add(&core->queues[partition], &entry);
     ryz_fair_share_queued(&core->share, entry.tenant);
 }
 
@@ -39,6 +41,8 @@ void ryz_core_dequeue(struct ryz_core *core, uint32_t slot)
     core->waiting_tokens -= entry.tokens;
     if (core->table.requests[slot].parked) return;
     ryz_wait_queue_remove(&core->queue, &entry);
+    uint8_t partition = core->partitions.number_of[entry.tenant];
+    if (partition != 0) ryz_wait_queue_remove(&core->queues[partition], &entry);
     ryz_fair_share_unqueued(&core->share, entry.tenant);
 }
 

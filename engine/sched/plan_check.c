@@ -17,7 +17,8 @@ struct tally {
     uint64_t seen[RYZ_VIEW_MAX / 64]; /* bit per view index */
     uint64_t tokens;
     uint64_t blocks_needed;
-    uint64_t blocks_freed;
+    uint64_t own_freed[RYZ_KV_PARTITIONS_MAX]; /* blocks of preempted ones that nobody shares */
+    uint32_t preempted[RYZ_KV_PARTITIONS_MAX]; /* requests of each partition */
     uint32_t runs;
     uint32_t started;  /* runs of requests that were waiting */
     uint32_t preempts; /* all of them lead the plan */
@@ -42,7 +43,8 @@ static const char *preempt_fault(const struct ryz_request_view *request,
     if (!request->running) return "a waiting request is preempted";
     if (tally->runs > 0) return "a preemption after a run";
     if (item->tokens != 0 || item->samples) return "a preempted request computes";
-    tally->blocks_freed += request->own_blocks;
+    tally->own_freed[request->partition] += request->own_blocks;
+    tally->preempted[request->partition]++;
     tally->preempts++;
     return NULL;
 }
@@ -65,7 +67,8 @@ static const char *run_fault(const struct ryz_sched_view *view,
     tally->runs++;
     if (!request->running) {
         tally->started++;
-        tally->blocks_needed += tally->preempts > 0 ? request->kv_blocks : request->claim_blocks;
+        tally->blocks_needed +=
+            tally->preempted[request->partition] > 0 ? request->kv_blocks : request->claim_blocks;
     }
     return NULL;
 }
@@ -74,6 +77,9 @@ static const char *item_fault(const struct ryz_sched_view *view, const struct ry
                               struct tally *tally)
 {
     if (item->view_index >= view->request_count) return "an item outside the view";
+    uint32_t partitions = view->partition_count > 0 ? view->partition_count : 1;
+    if (view->requests[item->view_index].partition >= partitions)
+        return "a request of a partition that does not exist";
     uint64_t bit = UINT64_C(1) << item->view_index % 64;
     if (tally->seen[item->view_index / 64] & bit) return "a request appears twice";
     tally->seen[item->view_index / 64] |= bit;
@@ -89,6 +95,32 @@ static const char *item_fault(const struct ryz_sched_view *view, const struct ry
     return "an unknown action";
 }
 
+/* Blocks that the preempted ones leave, who lead the plan. Of a partition where all, or all but
+ * one, are preempted, what they shared among themselves is free too. */
+static uint64_t blocks_freed(const struct ryz_sched_view *view, const struct ryz_sched_plan *plan,
+                             const struct tally *tally)
+{
+    uint32_t kept[RYZ_KV_PARTITIONS_MAX] = {0};
+    uint64_t kept_blocks[RYZ_KV_PARTITIONS_MAX] = {0}, freed = 0;
+    if (tally->preempts == 0) return 0;
+    for (uint32_t i = 0; i < view->running_count; i++) {
+        kept[view->requests[i].partition]++;
+        kept_blocks[view->requests[i].partition] += view->requests[i].kv_blocks;
+    }
+    for (uint32_t i = 0; i < tally->preempts; i++) {
+        const struct ryz_request_view *gone = &view->requests[plan->items[i].view_index];
+        kept[gone->partition]--;
+        kept_blocks[gone->partition] -= gone->kv_blocks;
+    }
+    for (uint32_t p = 0; p < RYZ_KV_PARTITIONS_MAX; p++) {
+        uint64_t held = view->partition_count > 0 ? view->partitions[p].held_blocks
+                                                  : view->limits.kv_blocks - view->kv_blocks_free;
+        if (tally->preempted[p] == 0) continue;
+        freed += kept[p] <= 1 ? held - kept_blocks[p] : tally->own_freed[p];
+    }
+    return freed;
+}
+
 const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_sched_plan *plan)
 {
     struct tally tally = {0};
@@ -101,12 +133,8 @@ const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_s
     if (tally.runs != plan->run_count) return "run_count is not the number of runs";
     if (tally.runs > view->limits.batch_requests_max) return "more runs than batch_requests_max";
     if (tally.tokens > view->limits.batch_tokens_max) return "more tokens than batch_tokens_max";
-    /* Where all but one, or all, are preempted, what they shared among themselves is free too. */
-    uint32_t kept = view->running_count - tally.preempts;
-    uint64_t blocks = view->kv_blocks_free + tally.blocks_freed;
-    if (tally.preempts > 0 && kept <= 1)
-        blocks = view->limits.kv_blocks - (kept == 1 ? view->requests[0].kv_blocks : 0);
-    if (tally.blocks_needed > blocks) return "more KV blocks than are free";
+    if (tally.blocks_needed > view->kv_blocks_free + blocks_freed(view, plan, &tally))
+        return "more KV blocks than are free";
     uint32_t running = view->running_count - tally.preempts + tally.started;
     if (tally.started > 0 && running > view->running_max)
         return "more running requests than running_max";

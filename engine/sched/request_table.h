@@ -22,6 +22,7 @@ enum ryz_slot_state { RYZ_SLOT_FREE, RYZ_SLOT_WAITING, RYZ_SLOT_RUNNING };
 struct ryz_request {
     struct ryz_request_view view; /* what policies see; kv_blocks = entries of the block table */
     uint64_t arrival;             /* number of the arrival */
+    uint64_t shown;               /* WAITING: number of the last view whose window had it */
     struct ryz_order_key key;     /* order among the running; written by the core's queue */
     struct ryz_waste waste;       /* so far; preemptions are counted in the view */
     enum ryz_slot_state state;

@@ -18,6 +18,20 @@
 
 #define RYZ_TENANTS_MAX 256u /* tenants are numbered below this */
 
+#define RYZ_KV_SHARES_MAX     15u /* tenants with a guaranteed part of the KV pool */
+#define RYZ_KV_PARTITIONS_MAX (RYZ_KV_SHARES_MAX + 1u) /* those, and everybody else */
+
+/* What a tenant is guaranteed of the KV pool. */
+struct ryz_kv_share {
+    uint16_t tenant;
+    uint16_t permille; /* of the pool's blocks; at least one block */
+};
+
+struct ryz_kv_partition {
+    uint32_t guaranteed_blocks; /* all together <= the pool */
+    uint32_t held_blocks;       /* by its requests; shared ones once */
+};
+
 /* What a policy may know of one request. Lengths in tokens, times in ns. */
 struct ryz_request_view {
     uint64_t id;
@@ -37,8 +51,9 @@ struct ryz_request_view {
     uint32_t preemptions;     /* so far */
     uint64_t urgency;         /* first part of its order key; 0: it has starved */
     uint16_t tenant;
-    uint8_t priority; /* 0 is the most urgent */
-    bool running;     /* holds KV blocks */
+    uint8_t priority;  /* 0 is the most urgent */
+    bool running;      /* holds KV blocks */
+    uint8_t partition; /* of the KV pool, see kv_partitions.h */
 };
 
 /* What a request has cost, and how much of that was computed for nothing or twice. */
@@ -81,7 +96,7 @@ struct ryz_cost_source {
 enum ryz_admit {
     RYZ_ADMIT_PROMPT, /* all tokens that are known now: somebody may grow and be preempted */
     RYZ_ADMIT_WHOLE,  /* those, and the longest output: nobody is preempted for blocks */
-    RYZ_ADMIT_CHUNK,  /* the first chunk, and nothing is kept for the running: most preemptions */
+    RYZ_ADMIT_CHUNK,  /* the next chunk of each: most preemptions */
     RYZ_ADMIT_COUNT
 };
 
@@ -106,7 +121,8 @@ struct ryz_sched_limits {
 };
 
 /* The running requests and a window on the waiting ones: those that this step could start, so that
- * a step costs the same behind a queue of ten and of ten thousand. */
+ * a step costs the same behind a queue of ten and of ten thousand. Behind the window come the first
+ * of each partition with a guarantee, for they may pass others. */
 struct ryz_sched_view {
     int64_t now_ns;
     const struct ryz_request_view *requests; /* running first, then waiting; each in the order of
@@ -115,6 +131,8 @@ struct ryz_sched_view {
     uint32_t running_count;
     uint32_t running_max; /* requests are started only up to so many: batch_requests_max, or less
                              where the batch-size controller wants it, but never less than run */
+    const struct ryz_kv_partition *partitions; /* [partition_count]; NULL and 0: there are none */
+    uint32_t partition_count;
     uint32_t kv_blocks_free;
     uint32_t headroom_permille; /* of the pool, kept free by admissions beside the policy's own */
     struct ryz_sched_limits limits;

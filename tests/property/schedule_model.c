@@ -81,7 +81,7 @@ static struct ryz_event draw_arrival(struct model *m, uint32_t id)
                               .deadline_ns = RYZ_TIME_NEVER,
                               .prompt_tokens = r->prompt,
                               .output_tokens_max = r->output_max,
-                              .tenant = (uint16_t)(below(m, 4) * 85),
+                              .tenant = r->tenant,
                               .priority = (uint8_t)below(m, 3)};
     if (chance(m, 30)) event.first_deadline_ns = m->now_ns + below(m, 2000000);
     if (chance(m, 30)) event.deadline_ns = m->now_ns + below(m, 4000000);
@@ -110,7 +110,11 @@ static bool goes_before(const struct model_request *a, const struct model_reques
 static uint64_t owner_of(const struct model *m, uint32_t id, uint32_t end)
 {
     const struct model_request *r = &m->requests[id];
-    return end <= r->alike ? 1000 + r->family : end <= r->prompt ? r->leader : id;
+    if (end <= r->alike) {
+        /* Tenants find their own only; where nothing depends on it, more is found. */
+        return 1000 + r->family + (m->config.share_count > 0 ? 10 * (uint64_t)r->tenant : 0);
+    }
+    return end <= r->prompt ? r->leader : id;
 }
 
 /* The hash of a full block. */
@@ -159,6 +163,40 @@ static void end(struct model *m, struct model_request *r, enum model_state state
     m->waste.recomputed_tokens += waste->recomputed_tokens;
     m->waste.missed_tokens += waste->missed_tokens;
     m->waste.preemptions += waste->preemptions;
+}
+
+/* ---- partitions ---- */
+
+static uint32_t guaranteed_to(const struct model *m, uint16_t tenant)
+{
+    for (uint32_t i = 0; i < m->config.share_count; i++)
+        if (m->config.shares[i].tenant == tenant)
+            return m->limits.kv_blocks * m->config.shares[i].permille / 1000;
+    return 0;
+}
+
+static uint32_t guaranteed_to_others(const struct model *m, uint16_t tenant)
+{
+    uint32_t blocks = 0;
+    for (uint32_t i = 0; i < m->config.share_count; i++)
+        if (m->config.shares[i].tenant != tenant)
+            blocks += m->limits.kv_blocks * m->config.shares[i].permille / 1000;
+    return blocks;
+}
+
+/* Tenants with a share of their own, at least a block each. */
+static void draw_shares(struct model *m)
+{
+    uint32_t left = 1000, first = below(m, 4), count = 1 + below(m, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t least = 1000 / m->limits.kv_blocks + 1, permille = 1 + below(m, left);
+        if (chance(m, 30)) permille /= 2;
+        if (permille < least || permille > left) continue;
+        left -= permille;
+        m->config.shares[m->config.share_count++] = (struct ryz_kv_share){
+            .tenant = (uint16_t)((first + i) % 4 * 85), .permille = (uint16_t)permille};
+        if (left == 0) return;
+    }
 }
 
 /* Books what an arrival that was taken did. */
@@ -222,6 +260,7 @@ static void arrive(struct model *m)
     r->output_max = 1 + below(m, 20);
     r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
     if (m->perturbed && id == 2) r->prompt++;
+    r->tenant = (uint16_t)(below(m, 4) * 85);
     r->family = below(m, 3);
     r->alike = chance(m, 70) ? below(m, 60) : 0;
     if (m->config.prefix_cache) give_hashes(m, id);
@@ -236,8 +275,10 @@ static void arrive(struct model *m)
         arrive_choices(m, &event, event.permille);
         return;
     }
-    bool too_long = r->prompt + r->output_max > m->limits.context_tokens_max ||
-                    r->prompt + r->output_max > m->limits.kv_blocks * m->limits.kv_block_tokens;
+    uint32_t others = guaranteed_to_others(m, r->tenant);
+    bool too_long =
+        r->prompt + r->output_max > m->limits.context_tokens_max ||
+        r->prompt + r->output_max > (m->limits.kv_blocks - others) * m->limits.kv_block_tokens;
     bool has_deadline = event.first_deadline_ns != 0 || event.deadline_ns != RYZ_TIME_NEVER;
     bool late = effect.kind == RYZ_EFFECT_REJECTED_LATE;
     CHECK(m, !late || (has_deadline && !m->limits.admit_late && effect.estimate_ns > 0));
@@ -294,6 +335,133 @@ static bool has_choices(const struct model *m, uint32_t id)
 {
     uint32_t leader = m->requests[id].leader, next = leader + 1;
     return id != leader || (next < m->arrived && m->requests[next].leader == leader);
+}
+
+/* What a request is booked with beyond what it holds, in blocks. */
+static uint32_t owes(const struct model *m, const struct model_request *r, uint32_t computed,
+                     uint32_t held)
+{
+    uint32_t total = r->prompt + r->decoded, tokens = total;
+    if (m->limits.admit == RYZ_ADMIT_WHOLE) tokens = r->prompt + r->output_max - 1;
+    if (m->limits.admit == RYZ_ADMIT_CHUNK)
+        tokens = ryz_min_u32(total, computed + m->limits.prefill_chunk_max);
+    uint32_t blocks = ryz_ceil_div_u32(tokens, m->limits.kv_block_tokens);
+    return blocks > held ? blocks - held : 0;
+}
+
+/* Blocks that a tenant's running requests hold, shared ones once, and are booked with. */
+static uint32_t demand_of(const struct model *m, uint16_t tenant, uint32_t *held)
+{
+    uint64_t seen = 0;
+    uint32_t owed = 0;
+    _Static_assert(MODEL_BLOCKS_MAX <= 64, "a bit per block");
+    for (uint32_t id = 0; id < m->arrived; id++) {
+        const struct model_request *r = &m->requests[id];
+        uint32_t count = 0;
+        if (r->state != MODEL_LIVE || r->tenant != tenant) continue;
+        const uint32_t *blocks = ryz_core_blocks(m->core, r->slot, &count);
+        for (uint32_t i = 0; i < count; i++) seen |= UINT64_C(1) << blocks[i];
+        if (count > 0) owed += owes(m, r, r->computed, count);
+    }
+    *held = (uint32_t)__builtin_popcountll(seen);
+    return *held + owed;
+}
+
+/* The core's account of partitions is the book's. */
+static void check_partitions(struct model *m)
+{
+    uint32_t count = 0, others = 0;
+    const struct ryz_kv_partition *of = ryz_core_partitions(m->core, &count);
+    CHECK(m, count == (m->config.share_count > 0 ? m->config.share_count + 1 : 0));
+    for (uint32_t i = 0; i < m->config.share_count; i++) {
+        uint32_t held = 0;
+        (void)demand_of(m, m->config.shares[i].tenant, &held);
+        CHECK(m, of[i + 1].held_blocks == held);
+        CHECK(m, of[i + 1].guaranteed_blocks == guaranteed_to(m, m->config.shares[i].tenant));
+        others += held;
+    }
+    struct ryz_core_stats stats = ryz_core_stats(m->core);
+    if (count > 0) CHECK(m, of[0].held_blocks == stats.kv_blocks_used - others);
+    m->lent += stats.kv_blocks_lent > 0;
+}
+
+/* Notes who is within the guarantee before a step: bit per share. */
+static uint32_t within_before(struct model *m)
+{
+    uint32_t within = 0, held = 0;
+    for (uint32_t i = 0; i < m->config.share_count; i++) {
+        uint16_t tenant = m->config.shares[i].tenant;
+        if (demand_of(m, tenant, &held) <= guaranteed_to(m, tenant)) within |= 1u << i;
+    }
+    return within;
+}
+
+static bool displaces(const struct model *m)
+{
+    return strcmp(m->config.policy, "priority") == 0 || strcmp(m->config.policy, "tiered") == 0;
+}
+
+/* May a step end before its tokens are used up? */
+static bool is_timed(const struct model *m)
+{
+    return m->limits.step_ns_max != RYZ_TIME_NEVER || m->limits.itl_target_ns > 0;
+}
+
+/* Who was within the guarantee lost no blocks, but to a more urgent request of his own, which runs
+ * if the step has time and tokens for it. */
+static void check_kept(struct model *m, const struct ryz_sched_plan *plan, uint32_t within)
+{
+    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests;
+    bool full = m->fault_permille > 0 || is_timed(m) || tokens >= m->limits.batch_tokens_max;
+    for (uint32_t i = 0; i < m->config.share_count; i++) {
+        uint32_t preempted = 0, runs = 0;
+        if (!(within >> i & 1)) continue;
+        for (uint32_t j = 0; j < plan->item_count; j++) {
+            const struct ryz_plan_item *item = &plan->items[j];
+            if (m->requests[item->request_id].tenant != m->config.shares[i].tenant) continue;
+            preempted += item->action == RYZ_ACT_PREEMPT;
+            runs += item->action == RYZ_ACT_RUN;
+        }
+        CHECK(m, preempted == 0 || (displaces(m) && (runs > 0 || full)));
+    }
+}
+
+/* The first waiting request of a tenant, in the policy's order; NULL: there is none, or choices of
+ * one prompt wait, some of them beside the queue. */
+static const struct model_request *first_waiting(const struct model *m, uint16_t tenant)
+{
+    const struct model_request *first = NULL;
+    for (uint32_t id = 0; id < m->arrived; id++) {
+        const struct model_request *r = &m->requests[id];
+        uint32_t count = 0;
+        if (r->state != MODEL_LIVE || r->tenant != tenant) continue;
+        (void)ryz_core_blocks(m->core, r->slot, &count);
+        if (count == 0 && has_choices(m, id)) return NULL;
+        if (count == 0 && (first == NULL || goes_before(r, first))) first = r;
+    }
+    return first;
+}
+
+/* After a step with places, tokens and time to spare nobody waits who would be within the
+ * guarantee. */
+static void check_started(struct model *m, const struct ryz_sched_plan *plan)
+{
+    struct ryz_core_stats stats = ryz_core_stats(m->core);
+    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        if (plan->items[i].action == RYZ_ACT_PREEMPT) return;
+    if (m->fault_permille > 0 || m->limits.starve_ns > 0 || tokens >= m->limits.batch_tokens_max ||
+        stats.running >= stats.batch_limit || is_timed(m))
+        return;
+    for (uint32_t i = 0; i < m->config.share_count; i++) {
+        uint16_t tenant = m->config.shares[i].tenant;
+        uint32_t held = 0, demand = demand_of(m, tenant, &held);
+        const struct model_request *r = first_waiting(m, tenant);
+        if (r == NULL) continue;
+        /* Where it would start behind cached blocks, its next chunk ends later. */
+        uint32_t cached = m->limits.admit == RYZ_ADMIT_CHUNK ? r->prompt + r->decoded : 0;
+        CHECK(m, demand + owes(m, r, cached, 0) > guaranteed_to(m, tenant));
+    }
 }
 
 /* Every block that requests list is theirs alone, or they share it as the same block of the same
@@ -487,8 +655,10 @@ static void check_batch_limit(struct model *m, const struct ryz_core_stats *befo
 static bool step(struct model *m, bool wild)
 {
     struct ryz_core_stats before = ryz_core_stats(m->core);
+    uint32_t within = within_before(m);
     const struct ryz_sched_plan *plan = ryz_core_next(m->core, m->now_ns);
     check_blocks(m);
+    check_partitions(m);
     m->steps++;
     if (plan == NULL) {
         int64_t wake_ns = ryz_core_wake_ns(m->core);
@@ -502,6 +672,8 @@ static bool step(struct model *m, bool wild)
     copy_blocks(m);
     check_plan(m, plan);
     check_batch_limit(m, &before);
+    check_kept(m, plan, within);
+    check_started(m, plan);
     while (wild && chance(m, 30)) disturb(m);
     finish_step(m, plan);
     return true;
@@ -539,6 +711,7 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
                                          .prefix_cache = chance(m, 60),
                                          .log = log_event,
                                          .log_context = m};
+    if (chance(m, 40)) draw_shares(m);
     if (ryz_core_open(&m->config, &m->core, &error) != RYZ_OK)
         cr_assert_fail("seed %llu: %s", (unsigned long long)seed, error.text);
     while (m->arrived < m->request_count) {
@@ -557,8 +730,8 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     struct ryz_core_stats stats = ryz_core_stats(m->core);
     CHECK(m, stats.kv_blocks_used == 0 && stats.running == 0 && stats.waiting == 0);
     CHECK(m, stats.arrived == m->request_count);
-    bool displaces = strcmp(policy, "priority") == 0 || strcmp(policy, "tiered") == 0;
-    CHECK(m, stats.preempted == 0 || displaces || m->limits.admit != RYZ_ADMIT_WHOLE);
+    bool whole = m->limits.admit == RYZ_ADMIT_WHOLE && m->config.share_count == 0;
+    CHECK(m, stats.preempted == 0 || displaces(m) || !whole);
     CHECK(m, stats.finished + stats.cancelled + stats.rejected == stats.arrived);
     CHECK(m, m->waste.recomputed_tokens == stats.tokens_recomputed);
     CHECK(m, m->waste.preemptions == stats.preempted);

@@ -24,6 +24,7 @@ struct model_request {
     uint32_t slot, prompt, output, output_max; /* output: what it will really generate */
     uint32_t decoded, computed;
     uint64_t worked; /* tokens that steps have computed for it */
+    uint16_t tenant;
     uint32_t class;  /* of its order under the policy */
     uint64_t rank;   /* inside the class */
     uint32_t family; /* requests of one family begin alike, for `alike` tokens */
@@ -46,6 +47,7 @@ struct model {
     uint32_t request_count, arrived;
     struct ryz_waste waste; /* of all that have ended */
     uint32_t displaced;     /* waiting requests that gave way, over all schedules */
+    uint64_t lent;          /* steps after which guarantees were lent, over all schedules */
     uint64_t copies;        /* of blocks, over all schedules */
     uint64_t contents[MODEL_BLOCKS_MAX][MODEL_BLOCK_TOKENS]; /* tokens that a block really holds */
     uint32_t holders[MODEL_BLOCKS_MAX];                      /* requests that list a block */

@@ -97,6 +97,7 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     cr_assert_gt(sum.rejected_late, count / 100);
     cr_assert_gt(sum.starved, count / 10);
     cr_assert_gt(model.displaced, count / 100, "%u", model.displaced);
+    cr_assert_gt(model.lent, count / 10, "%llu", (unsigned long long)model.lent);
     cr_assert_gt(sum.prompt_tokens_cached, count);
     cr_assert_gt(sum.cache_evicted_blocks, count / 10);
     cr_assert_gt(sum.prompt_tokens_shared, count);

@@ -530,10 +530,9 @@ Test(policy_step, an_order_without_classes_displaces_nobody)
 Test(policy_step, blocks_are_taken_only_if_they_suffice)
 {
     make_empty_view();
-    view.kv_blocks_free = 8;
-    add_running_of(1, 8, 1); /* 2 blocks */
-    add_running_of(3, 8, 1); /* 2 blocks */
-    view.kv_blocks_free = 0;
+    view.kv_blocks_free = view.limits.kv_blocks = 4;
+    add_running_of(1, 8, 1);    /* 2 blocks */
+    add_running_of(3, 8, 1);    /* 2 blocks */
     add(16, 0, 0)->urgency = 2; /* 4 blocks: the last one's two are not enough */
     step_of("priority");
     for (uint32_t i = 0; i < plan.item_count; i++)
@@ -552,4 +551,132 @@ Test(policy_step, urgent_prompts_come_before_those_of_the_running)
     expect_item(0, 1, RYZ_ACT_RUN, 24);
     expect_item(1, 0, RYZ_ACT_RUN, 8);
     cr_assert_eq(plan.item_count, 2);
+}
+
+/* ---- partitions ---- */
+
+static struct ryz_kv_partition parts[3];
+
+/* A pool of 20 blocks: partition 1 is guaranteed 8, partition 2 is guaranteed 4. */
+static void make_partitions(void)
+{
+    make_empty_view();
+    view.limits.kv_blocks = view.kv_blocks_free = 20;
+    parts[0] = (struct ryz_kv_partition){0, 0};
+    parts[1] = (struct ryz_kv_partition){8, 0};
+    parts[2] = (struct ryz_kv_partition){4, 0};
+    view.partitions = parts;
+    view.partition_count = 3;
+}
+
+static void add_running_in(uint8_t partition, uint32_t prompt, uint32_t decoded, uint32_t computed)
+{
+    add_running(prompt, decoded, computed);
+    requests[view.request_count - 1].partition = partition;
+    parts[partition].held_blocks += requests[view.request_count - 1].kv_blocks;
+}
+
+TestSuite(partitions, .init = make_partitions);
+
+Test(partitions, growth_within_the_guarantee_takes_from_the_last_borrower)
+{
+    view.limits.kv_blocks = view.kv_blocks_free = 21;
+    add_running_in(0, 32, 1, 32); /* 8, needs a ninth */
+    add_running_in(0, 17, 1, 17); /* 5: 9 blocks are nobody's, so 4 are lent */
+    add_running_in(1, 24, 1, 24); /* 6, needs a seventh of its 8 */
+    add_running_in(2, 5, 1, 5);   /* 2 of 4: last of all, and safe */
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    step();
+    expect_item(0, 1, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+    expect_item(2, 2, RYZ_ACT_RUN, 1);
+    expect_item(3, 3, RYZ_ACT_RUN, 1);
+    cr_assert(plan.short_of_blocks);
+}
+
+Test(partitions, growth_beyond_the_guarantee_takes_nothing_from_who_is_within)
+{
+    add_running_in(0, 48, 1, 48); /* 12, needs a thirteenth */
+    add_running_in(1, 26, 1, 26); /* 7 of 8, and room in the last */
+    add_running_in(2, 3, 1, 3);   /* 1 of 4, and room in it */
+    cr_assert_eq(view.kv_blocks_free, 0u);
+    step();
+    expect_item(0, 1, RYZ_ACT_RUN, 1);
+    expect_item(1, 2, RYZ_ACT_RUN, 1);
+    cr_assert_eq(plan.item_count, 2u);
+    parts[2].guaranteed_blocks = 0; /* now it borrows */
+    step();
+    expect_item(0, 2, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+}
+
+Test(partitions, who_is_within_passes_a_request_that_does_not_fit_and_nobody_else_does)
+{
+    add_running_in(0, 40, 1, 40); /* 10 */
+    add(40, 0, 0);                /* 10: does not fit */
+    add(4, 0, 0);                 /* would fit, but is guaranteed nothing */
+    add(36, 0, 0)->partition = 1; /* 9 of 8: nor is it, so much */
+    add(4, 0, 0)->partition = 1;  /* behind it */
+    add(16, 0, 0)->partition = 2; /* 4 of 4 */
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 1);
+    expect_item(1, 5, RYZ_ACT_RUN, 16);
+    cr_assert_eq(plan.item_count, 2u);
+}
+
+Test(partitions, who_is_not_within_passes_nobody_though_it_would_fit)
+{
+    add_running_in(0, 40, 1, 40);
+    add(40, 0, 0);                /* 10 and the 1 owed: does not fit */
+    add(20, 0, 0)->partition = 2; /* 5 of 4, and 10 are free */
+    step();
+    cr_assert_eq(plan.item_count, 1u);
+}
+
+Test(partitions, lent_blocks_are_taken_back_for_a_newcomer)
+{
+    add_running_in(0, 39, 1, 39); /* 10 */
+    add_running_in(0, 39, 1, 39); /* 10: 8 are nobody's, 12 are lent */
+    add(24, 0, 0)->partition = 1;
+    step();
+    expect_item(0, 1, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 0, RYZ_ACT_RUN, 1);
+    expect_item(2, 2, RYZ_ACT_RUN, 24);
+    cr_assert_eq(plan.item_count, 3u);
+}
+
+Test(partitions, an_unused_guarantee_is_lent)
+{
+    add(72, 0, 0); /* 18 of 20 */
+    view.limits.batch_tokens_max = view.limits.prefill_chunk_max = 100;
+    step();
+    expect_item(0, 0, RYZ_ACT_RUN, 72);
+}
+
+Test(partitions, a_more_urgent_request_takes_no_place_within_anothers_guarantee)
+{
+    view.limits.batch_requests_max = 2;
+    add_running_in(0, 8, 1, 8);
+    add_running_in(1, 8, 1, 8);
+    requests[0].urgency = 2;
+    requests[1].urgency = 3;
+    add(4, 0, 0)->urgency = 1;
+    step_of("priority");
+    expect_item(0, 0, RYZ_ACT_PREEMPT, 0);
+    expect_item(1, 1, RYZ_ACT_RUN, 1);
+    expect_item(2, 2, RYZ_ACT_RUN, 4);
+}
+
+Test(fcfs, blocks_that_only_the_preempted_share_are_free)
+{
+    view.limits.kv_blocks = view.kv_blocks_free = 4;
+    add_running(4, 1, 4); /* needs a second block */
+    add_running(12, 0, 8);
+    add_running(12, 0, 8);
+    requests[1].kv_blocks = requests[2].kv_blocks = 3; /* the same three */
+    requests[1].own_blocks = requests[2].own_blocks = 0;
+    view.kv_blocks_free = 0;
+    step();
+    expect_item(2, 0, RYZ_ACT_RUN, 1);
+    cr_assert_eq(plan.item_count, 3u);
 }
