@@ -118,7 +118,7 @@ enum ryz_status ryz_kv_store_open(const struct ryz_kv_shape *shape, struct ryz_k
         int os_errno = errno;
         free(store);
         return ryz_fail_errno(error, RYZ_NO_MEMORY, os_errno,
-                              "no %zu MiB for the KV store; lower kv_mb", bytes >> 20);
+                              "no %zu MiB for the KV store; lower kv or kv_host", bytes >> 20);
     }
     *out = store;
     return RYZ_OK;

@@ -34,6 +34,13 @@
       "Cached KV blocks overwritten")                                                              \
     X(CACHE_MISSED, COUNTER, "ryz_prefix_cache_evicted_misses_total",                              \
       "KV blocks asked for after they had been overwritten")                                       \
+    X(HOST_BLOCKS_USED, GAUGE, "ryz_kv_host_blocks_used", "Host blocks with findable contents")    \
+    X(HOST_HITS, COUNTER, "ryz_kv_host_hits_total",                                                \
+      "Prompt tokens found in the prefix cache that were in host memory")                          \
+    X(HOST_OUT, COUNTER, "ryz_kv_host_blocks_out_total", "KV blocks copied to host memory")        \
+    X(HOST_IN, COUNTER, "ryz_kv_host_blocks_in_total", "KV blocks copied back")                    \
+    X(HOST_DROPPED, COUNTER, "ryz_kv_host_blocks_dropped_total",                                   \
+      "KV blocks lost because the host tier was full")                                             \
     X(PREEMPTIONS, COUNTER, "ryz_num_preemptions_total", "Requests that lost their KV blocks")     \
     X(RECOMPUTED_TOKENS, COUNTER, "ryz_recomputed_tokens_total",                                   \
       "Tokens computed again after preemptions")                                                   \

@@ -66,6 +66,14 @@ static enum ryz_status open_kv(struct ryz_engine *engine, const struct ryz_engin
                         (unsigned long long)kv_bytes, shape.block_tokens, block_bytes);
     limits->kv_blocks = (uint32_t)ryz_min_u64(kv_bytes / block_bytes, UINT32_MAX - 1);
     shape.n_blocks = limits->kv_blocks;
+    if (options->kv_host_bytes > 0 && options->kv_host_bytes < block_bytes)
+        return ryz_fail(error, RYZ_INVALID,
+                        "%llu bytes of host memory hold no KV block of %u tokens (%zu bytes)",
+                        (unsigned long long)options->kv_host_bytes, shape.block_tokens,
+                        block_bytes);
+    limits->kv_host_blocks =
+        (uint32_t)ryz_min_u64(options->kv_host_bytes / block_bytes, UINT32_MAX - 1);
+    shape.n_host_blocks = limits->kv_host_blocks;
     return ryz_kv_store_open(&shape, &engine->kv, error);
 }
 

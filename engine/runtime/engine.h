@@ -51,13 +51,14 @@ struct ryz_engine_options {
     const char *isa;
     uint32_t threads;   /* of the forward pass, >= 1 */
     const char *policy; /* NULL: the first one */
-    /* kv_blocks is computed from kv_bytes; context_tokens_max 0: the model's, kv_block_tokens 0:
-     * 16; queue, batch and chunk limits as given. */
+    /* kv_blocks and kv_host_blocks are computed from the bytes; context_tokens_max 0: the model's,
+     * kv_block_tokens 0: 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;
     uint64_t kv_bytes;
-    const char *kv_type; /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
-    bool prefix_cache;   /* beginnings that were computed before are found again */
-    uint64_t cache_key;  /* of the hashes; secret where clients are strangers (prefix_hash.h) */
+    uint64_t kv_host_bytes; /* beside it, for blocks that the prefix cache evicts; 0: none */
+    const char *kv_type;    /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
+    bool prefix_cache;      /* beginnings that were computed before are found again */
+    uint64_t cache_key;     /* of the hashes; secret where clients are strangers (prefix_hash.h) */
     uint64_t seed;
     const struct ryz_clock *clock; /* borrowed */
     struct ryz_engine_observer observer;

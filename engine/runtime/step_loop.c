@@ -165,6 +165,13 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     ryz_metrics_add(metrics, RYZ_METRIC_CACHE_EVICTIONS,
                     stats->cache_evicted_blocks - told->cache_evicted_blocks);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_CACHED, stats->kv_blocks_cached);
+    ryz_metrics_set(metrics, RYZ_METRIC_HOST_BLOCKS_USED, stats->kv_host_blocks_used);
+    ryz_metrics_add(metrics, RYZ_METRIC_HOST_HITS,
+                    stats->prompt_tokens_host - told->prompt_tokens_host);
+    ryz_metrics_add(metrics, RYZ_METRIC_HOST_OUT, stats->host_out_blocks - told->host_out_blocks);
+    ryz_metrics_add(metrics, RYZ_METRIC_HOST_IN, stats->host_in_blocks - told->host_in_blocks);
+    ryz_metrics_add(metrics, RYZ_METRIC_HOST_DROPPED,
+                    stats->host_dropped_blocks - told->host_dropped_blocks);
     engine->told = *stats;
 }
 

@@ -19,6 +19,20 @@
 
 #define HEADROOM_DECAY 16u /* each running request that ends takes a part in so many of it */
 
+/* The list of copies, and the host tier that needs it. A plan hands out no block twice: each is
+ * the target of one copy at most, and with a host tier the source of one before. */
+static enum ryz_status open_copies(struct ryz_core *core, struct ryz_error *error)
+{
+    uint32_t host_blocks = core->limits.kv_host_blocks;
+    struct ryz_kv_copies *copies = &core->copies;
+    copies->count_max = core->limits.kv_blocks * (host_blocks > 0 ? 2 : 1);
+    copies->entries = malloc(copies->count_max * sizeof *copies->entries);
+    if (copies->entries == NULL)
+        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u block copies", copies->count_max);
+    if (host_blocks == 0) return RYZ_OK;
+    return ryz_kv_ledger_add_host(core->ledger, host_blocks, copies, error);
+}
+
 static enum ryz_status open_partitions(struct ryz_core *core, const struct ryz_core_config *config,
                                        uint32_t slots, struct ryz_error *error)
 {
@@ -46,10 +60,8 @@ static enum ryz_status open_parts(struct ryz_core *core, const struct ryz_core_c
         status = ryz_wait_queue_open(&core->queue, slots, core->policy->fair, error);
     if (status == RYZ_OK) status = open_partitions(core, config, slots, error);
     if (status != RYZ_OK) return status;
-    core->copies_max = limits->kv_blocks;
-    core->copies = malloc(core->copies_max * sizeof *core->copies);
-    if (core->copies == NULL)
-        return ryz_fail(error, RYZ_NO_MEMORY, "no memory for %u block copies", core->copies_max);
+    status = open_copies(core, error);
+    if (status != RYZ_OK) return status;
     return ryz_request_table_open(&core->table, slots,
                                   ryz_ceil_div_u32(longest, limits->kv_block_tokens), error);
 }
@@ -60,6 +72,10 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     *out = NULL;
     const char *fault = ryz_core_limits_fault(&config->limits);
     if (fault != NULL) return ryz_fail(error, RYZ_INVALID, "scheduler limits: %s", fault);
+    if (config->limits.kv_host_blocks > 0 && !config->prefix_cache)
+        return ryz_fail(error, RYZ_INVALID,
+                        "%u host blocks for what the prefix cache evicts, but no prefix cache",
+                        config->limits.kv_host_blocks);
     const struct ryz_sched_policy *policy =
         config->policy == NULL ? NULL : ryz_sched_policy_find(config->policy);
     if (policy == NULL)
@@ -97,7 +113,7 @@ void ryz_core_close(struct ryz_core *core)
         ryz_wait_queue_close(&core->queues[i]);
     free(core->queues);
     ryz_kv_ledger_close(core->ledger);
-    free(core->copies);
+    free(core->copies.entries);
     free(core);
 }
 
@@ -382,8 +398,8 @@ const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint
 
 const struct ryz_kv_copy *ryz_core_copies(const struct ryz_core *core, uint32_t *count)
 {
-    *count = core->copy_count;
-    return core->copies;
+    *count = core->copies.count;
+    return core->copies.entries;
 }
 
 const struct ryz_kv_partition *ryz_core_partitions(const struct ryz_core *core, uint32_t *count)
@@ -410,5 +426,9 @@ struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
     stats.kv_blocks_cached = ryz_kv_ledger_cached_count(core->ledger);
     stats.cache_evicted_blocks = cache.evicted_blocks;
     stats.cache_missed_blocks = cache.evicted_missed_blocks;
+    stats.kv_host_blocks_used = ryz_kv_ledger_host_count(core->ledger);
+    stats.host_out_blocks = cache.host_out_blocks;
+    stats.host_in_blocks = cache.host_in_blocks;
+    stats.host_dropped_blocks = cache.host_dropped_blocks;
     return stats;
 }

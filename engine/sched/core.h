@@ -124,8 +124,9 @@ struct ryz_core_stats {
     uint32_t batch_limit; /* requests that may run: batch_requests_max, or what the batch-size
                              controller makes of it; more may still, from when it was higher */
     uint32_t kv_blocks_used, kv_blocks_total;
-    uint32_t kv_blocks_lent;   /* guaranteed to tenants that do not use them, held by others */
-    uint32_t kv_blocks_cached; /* of those not used: with contents that may be found again */
+    uint32_t kv_blocks_lent;      /* guaranteed to tenants that do not use them, held by others */
+    uint32_t kv_blocks_cached;    /* of those not used: with contents that may be found again */
+    uint32_t kv_host_blocks_used; /* host blocks with such contents */
     uint64_t arrived, rejected, finished, cancelled, preempted;
     uint64_t rejected_late; /* of the rejected: for a deadline */
     uint64_t starved;       /* moved to the front after starve_ns */
@@ -134,10 +135,14 @@ struct ryz_core_stats {
     uint64_t tokens_recomputed;      /* prompt or output, computed again after a preemption */
     uint64_t tokens_unused;          /* computed for requests that were cancelled or displaced */
     uint64_t prompt_tokens_cached;   /* found in the prefix cache instead of computed */
+    uint64_t prompt_tokens_host;     /* of them, in the host tier */
     uint64_t prompt_tokens_shared;   /* taken over from another choice instead of computed */
     uint64_t cache_lookup_tokens;    /* asked of the prefix cache, in full blocks */
     uint64_t cache_evicted_blocks;
-    uint64_t cache_missed_blocks; /* asked for after they had been evicted */
+    uint64_t cache_missed_blocks; /* asked for after they had been lost */
+    uint64_t host_out_blocks;     /* copied to the host tier when they were evicted */
+    uint64_t host_in_blocks;      /* copied back */
+    uint64_t host_dropped_blocks; /* lost because the host tier was full */
     uint64_t tokens_decoded;      /* TOKEN events applied */
     uint64_t kv_alloc_failures;   /* injected */
 };
@@ -174,11 +179,11 @@ uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
 const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count);
 
 /* The block copies of the plan just given, borrowed until the next call of ryz_core_next; *count is
- * at most kv_blocks. A driver with tensors carries them out one after the other, in this order,
- * before anything of the plan is computed: a copy may read what a later copy or a new token
- * overwrites. It does so for a step that then fails, too: the ledger believes in the contents from
- * here on, and a failed step takes back what was computed, not what was copied. Without a plan
- * there is no copy. */
+ * at most kv_blocks, with a host tier twice that. A driver with tensors carries them out one after
+ * the other, in this order, before anything of the plan is computed: a copy may read what a later
+ * copy or a new token overwrites. It does so for a step that then fails, too: the ledger believes
+ * in the contents from here on, and a failed step takes back what was computed, not what was
+ * copied. Without a plan there is no copy. */
 const struct ryz_kv_copy *ryz_core_copies(const struct ryz_core *core, uint32_t *count);
 
 /* Digest of every decision so far (plans with their copies, rejections, preemptions): equal digests

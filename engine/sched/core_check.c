@@ -24,6 +24,7 @@ const char *ryz_core_limits_fault(const struct ryz_sched_limits *limits)
         return "kv_blocks must be 1 to 67108864";
     if ((uint64_t)limits->kv_blocks * limits->kv_block_tokens > UINT32_MAX)
         return "the KV pool must hold fewer than 2^32 tokens";
+    if (limits->kv_host_blocks > RYZ_KV_BLOCKS_MAX) return "kv_host_blocks must be 0 to 67108864";
     if (limits->queue_requests_max == 0 || limits->queue_requests_max > QUEUE_REQUESTS_MAX)
         return "queue_requests_max must be 1 to 1048576";
     if (limits->context_tokens_max < 2) return "context_tokens_max must be at least 2";

@@ -100,7 +100,9 @@ static uint32_t find_source(const struct ryz_core *core, uint32_t slot)
     uint64_t urgency = at(core, slot)->view.urgency;
     for (uint32_t i = at(core, slot)->sibling; i != slot; i = at(core, i)->sibling) {
         bool stays = !core->policy->displaces || at(core, i)->view.urgency <= urgency;
-        if (holds_prompt(at(core, i)) && stays) return i;
+        /* What this plan starts from the host tier has no blocks yet. */
+        bool loaded = at(core, i)->host_blocks == 0;
+        if (holds_prompt(at(core, i)) && stays && loaded) return i;
     }
     return RYZ_SLOT_NONE;
 }

@@ -59,8 +59,7 @@ struct ryz_core {
     struct ryz_core_stats stats; /* counters; the gauges are filled when asked */
 
     struct ryz_sched_plan plan;
-    struct ryz_kv_copy *copies; /* [copies_max] of the plan, in order */
-    uint32_t copy_count, copies_max;
+    struct ryz_kv_copies copies;                /* of the plan */
     struct ryz_request_view view[RYZ_VIEW_MAX]; /* of the step being planned */
 };
 
@@ -89,8 +88,10 @@ uint32_t ryz_core_staged_tokens(const struct ryz_core *core, const struct ryz_re
 void ryz_core_add_hash(struct ryz_core *core, uint32_t slot, uint64_t hash);
 /* Says in the view of a waiting slot what is found of its beginning. */
 void ryz_core_look_up(const struct ryz_core *core, uint32_t slot, struct ryz_request_view *view);
-/* Takes what is found for a slot that has just been started; its tokens. */
+/* Takes what is found for a slot that has just been started; its tokens. What is in the host tier
+ * has its blocks only after load_prefix, in the same plan, when all have taken theirs. */
 uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot);
+void ryz_core_load_prefix(struct ryz_core *core, uint32_t slot);
 /* Indexes the blocks of a running slot that are full and computed. */
 void ryz_core_publish(struct ryz_core *core, uint32_t slot);
 
@@ -131,8 +132,7 @@ void ryz_core_dequeue(struct ryz_core *core, uint32_t slot);
 void ryz_core_park(struct ryz_core *core, uint32_t slot, bool parked);
 /* Moves requests that have waited longer than starve_ns to the front. */
 void ryz_core_feed_the_starved(struct ryz_core *core, int64_t now_ns);
-/* Adds a copy to the plan that is carried out now. No block is the target of two copies that new
- * owners read, so the blocks of the pool bound their number. */
+/* Adds a copy to the plan that is carried out now: at most one into each block it hands out. */
 void ryz_core_add_copy(struct ryz_core *core, enum ryz_kv_copy_kind kind, uint32_t from,
                        uint32_t to);
 /* Charges a slot's tenant for what the ledger had free and has no more. */

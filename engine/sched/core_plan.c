@@ -175,6 +175,7 @@ static void allocate(struct ryz_core *core)
         if (item->action != RYZ_ACT_RUN) continue;
         uint32_t blocks = blocks_after(core, item), held = request->view.kv_blocks;
         request->planned_tokens = item->tokens;
+        ryz_core_load_prefix(core, item->slot);
         if (item->first_position < held * core->limits.kv_block_tokens)
             ryz_core_own_block(core, item->slot, item->first_position);
         if (blocks <= held) continue;
@@ -191,9 +192,7 @@ static void allocate(struct ryz_core *core)
 void ryz_core_add_copy(struct ryz_core *core, enum ryz_kv_copy_kind kind, uint32_t from,
                        uint32_t to)
 {
-    RYZ_ASSERT(core->copy_count < core->copies_max);
-    RYZ_ASSERT(kind != RYZ_KV_COPY_WITHIN || from != to);
-    core->copies[core->copy_count++] = (struct ryz_kv_copy){.from = from, .to = to, .kind = kind};
+    ryz_kv_copies_add(&core->copies, kind, from, to);
 }
 
 /* The plan as numbers without padding, so that equal plans have equal digests. */
@@ -211,8 +210,8 @@ static void note_plan(struct ryz_core *core)
                          (item->samples ? 1 : 0);
     }
     ryz_core_note_decision(core, words, count * sizeof words[0]);
-    for (uint32_t i = 0; i < core->copy_count; i++) {
-        const struct ryz_kv_copy *copy = &core->copies[i];
+    for (uint32_t i = 0; i < core->copies.count; i++) {
+        const struct ryz_kv_copy *copy = &core->copies.entries[i];
         uint64_t decision[2] = {copy->kind, (uint64_t)copy->from << 32 | copy->to};
         ryz_core_note_decision(core, decision, sizeof decision);
     }
@@ -229,7 +228,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     core->wake_ns = RYZ_TIME_NEVER;
     core->choices_due = 0;
     core->plan.item_count = 0; /* the last plan's TOKENs are all fed */
-    core->copy_count = 0;
+    core->copies.count = 0;
     /* With nobody there nothing is decided, and an idle driver that polls must not fill the log. */
     if (core->table.running_count + core->table.waiting_count == 0) return NULL;
     if (core->log != NULL) core->log(core->log_context, &event);
@@ -246,7 +245,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
         core->step_in_flight = true;
         return &core->plan;
     }
-    RYZ_ASSERT(core->copy_count == 0); /* only what runs gets blocks */
+    RYZ_ASSERT(core->copies.count == 0); /* only what runs gets blocks */
     core->wake_ns = core->plan.wake_ns;
     if (wanted > 0)
         core->wake_ns = now_ns > RYZ_TIME_NEVER - RETRY_NS ? RYZ_TIME_NEVER : now_ns + RETRY_NS;

@@ -130,6 +130,22 @@ void ryz_core_look_up(const struct ryz_core *core, uint32_t slot, struct ryz_req
     view->computed_tokens = shared;
 }
 
+/* Counts what was taken from the host tier. */
+static void note_host_blocks(struct ryz_core *core, uint32_t slot, uint32_t taken)
+{
+    struct ryz_request *request = &core->table.requests[slot];
+    const uint32_t *blocks = ryz_request_table_blocks(&core->table, slot);
+    uint32_t size = core->limits.kv_block_tokens, tokens = 0;
+    request->host_blocks = 0;
+    for (uint32_t i = 0; i < taken; i++) {
+        if ((blocks[i] & RYZ_KV_IN_HOST) == 0) continue;
+        request->host_blocks++;
+        if ((i + 1) * size <= request->view.prompt_tokens) tokens += size;
+    }
+    core->stats.prompt_tokens_host += tokens;
+    if (request->view.preemptions == 0) request->waste.host_tokens = tokens;
+}
+
 uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
 {
     struct ryz_request *request = &core->table.requests[slot];
@@ -146,6 +162,7 @@ uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
     ryz_core_charge(core, slot, free_before);
     missed = ryz_kv_ledger_cache_stats(core->ledger).evicted_missed_blocks - missed;
     request->waste.missed_tokens += (uint32_t)missed * core->limits.kv_block_tokens;
+    note_host_blocks(core, slot, taken);
     request->view.kv_blocks = request->published = taken;
     request->cached_tokens = taken * core->limits.kv_block_tokens;
     request->view.computed_tokens = request->cached_tokens;
@@ -153,6 +170,17 @@ uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot)
     core->stats.prompt_tokens_cached +=
         ryz_min_u32(request->cached_tokens, request->view.prompt_tokens);
     return request->cached_tokens;
+}
+
+void ryz_core_load_prefix(struct ryz_core *core, uint32_t slot)
+{
+    struct ryz_request *request = &core->table.requests[slot];
+    if (request->host_blocks == 0) return;
+    uint32_t free_before = ryz_kv_ledger_free_count(core->ledger);
+    ryz_kv_ledger_load(core->ledger, hashes_of(core, slot), request->published,
+                       ryz_request_table_blocks(&core->table, slot));
+    ryz_core_charge(core, slot, free_before);
+    request->host_blocks = 0;
 }
 
 void ryz_core_publish(struct ryz_core *core, uint32_t slot)

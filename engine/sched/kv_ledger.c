@@ -13,6 +13,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
+#include "engine/sched/kv_host.h"
 #include "engine/sched/prefix_ghosts.h"
 #include "engine/sched/prefix_index.h"
 
@@ -33,6 +34,8 @@ struct ryz_kv_ledger {
     struct link *links;    /* per block, and the marker of both ends */
     struct ryz_prefix_index index;
     struct ryz_prefix_ghosts ghosts;
+    struct ryz_kv_host host;      /* zeroed: no host tier */
+    struct ryz_kv_copies *copies; /* of the host tier */
     struct ryz_kv_cache_stats stats;
 };
 
@@ -65,9 +68,22 @@ enum ryz_status ryz_kv_ledger_open(uint32_t block_count, struct ryz_kv_ledger **
     return RYZ_OK;
 }
 
+enum ryz_status ryz_kv_ledger_add_host(struct ryz_kv_ledger *ledger, uint32_t host_blocks,
+                                       struct ryz_kv_copies *copies, struct ryz_error *error)
+{
+    RYZ_ASSERT(ledger->host.block_count == 0);
+    RYZ_ASSERT(ledger->free_count == ledger->block_count);
+    if (host_blocks == 0 || host_blocks > RYZ_KV_BLOCKS_MAX)
+        return ryz_fail(error, RYZ_INVALID, "a host tier of %u blocks; allowed are 1 to %u",
+                        host_blocks, RYZ_KV_BLOCKS_MAX);
+    ledger->copies = copies;
+    return ryz_kv_host_open(&ledger->host, host_blocks, error);
+}
+
 void ryz_kv_ledger_close(struct ryz_kv_ledger *ledger)
 {
     if (ledger == NULL) return;
+    ryz_kv_host_close(&ledger->host);
     ryz_prefix_ghosts_close(&ledger->ghosts);
     ryz_prefix_index_close(&ledger->index);
     free(ledger->links);
@@ -107,15 +123,38 @@ static void link_block(struct ryz_kv_ledger *ledger, uint32_t block)
     RYZ_ASSERT(ledger->free_count <= ledger->block_count);
 }
 
-/* The contents of a cached block, just taken from the queue, are given up. */
+void ryz_kv_copies_add(struct ryz_kv_copies *copies, enum ryz_kv_copy_kind kind, uint32_t from,
+                       uint32_t to)
+{
+    RYZ_ASSERT(copies->count < copies->count_max);
+    RYZ_ASSERT(kind != RYZ_KV_COPY_WITHIN || from != to);
+    copies->entries[copies->count++] = (struct ryz_kv_copy){.from = from, .to = to, .kind = kind};
+}
+
+/* The contents of a block go to the host tier. Returns the hash whose contents are lost for it, 0
+ * if none are. */
+static uint64_t copy_out(struct ryz_kv_ledger *ledger, uint32_t block, uint64_t hash)
+{
+    uint64_t lost = hash;
+    if (ledger->host.block_count == 0) return lost;
+    uint32_t to = ryz_kv_host_put(&ledger->host, hash, &lost);
+    ledger->stats.host_dropped_blocks += lost != 0 ? 1 : 0;
+    if (to == RYZ_KV_HOST_NONE) return lost;
+    ryz_kv_copies_add(ledger->copies, RYZ_KV_COPY_OUT, block, to);
+    ledger->stats.host_out_blocks++;
+    return lost;
+}
+
+/* The contents of a cached block, just taken from the queue, leave the pool. */
 static void evict(struct ryz_kv_ledger *ledger, uint32_t block)
 {
     uint64_t hash = ledger->hashes[block];
     bool removed = ryz_prefix_index_remove(&ledger->index, hash);
     RYZ_ASSERT(removed);
     ledger->hashes[block] = 0;
-    ryz_prefix_ghosts_add(&ledger->ghosts, hash);
     ledger->stats.evicted_blocks++;
+    uint64_t lost = copy_out(ledger, block, hash);
+    if (lost != 0) ryz_prefix_ghosts_add(&ledger->ghosts, lost);
 }
 
 bool ryz_kv_ledger_alloc(struct ryz_kv_ledger *ledger, uint32_t count, uint32_t *blocks)
@@ -164,6 +203,9 @@ bool ryz_kv_ledger_publish(struct ryz_kv_ledger *ledger, uint32_t block, uint64_
         ledger->hashes[other] = 0;
         link_block(ledger, other);
     }
+    /* Computed although the host tier had it: the end of a prompt, or behind a gap. */
+    uint32_t copy = ryz_kv_host_find(&ledger->host, hash);
+    if (copy != RYZ_KV_HOST_NONE) ryz_kv_host_remove(&ledger->host, copy);
     ryz_prefix_index_put(&ledger->index, hash, block);
     ryz_prefix_ghosts_remove(&ledger->ghosts, hash);
     ledger->hashes[block] = hash;
@@ -182,8 +224,12 @@ uint32_t ryz_kv_ledger_match(const struct ryz_kv_ledger *ledger, const uint64_t 
     uint32_t found = 0, unowned = 0;
     for (; found < count; found++) {
         uint32_t block = ryz_prefix_index_find(&ledger->index, hashes[found]);
-        if (block == RYZ_PREFIX_NONE) break;
-        if (cached != NULL && ledger->owners[block] == 0) unowned++;
+        if (block == RYZ_PREFIX_NONE) {
+            if (ryz_kv_host_find(&ledger->host, hashes[found]) == RYZ_KV_HOST_NONE) break;
+            unowned++;
+        } else {
+            unowned += ledger->owners[block] == 0 ? 1 : 0;
+        }
     }
     if (cached != NULL) *cached = unowned;
     return found;
@@ -202,7 +248,8 @@ static void note_lookup(struct ryz_kv_ledger *ledger, const uint64_t *hashes, ui
     for (uint32_t i = found; i < asked; i++) {
         if (ryz_prefix_ghosts_contain(&ledger->ghosts, hashes[i]))
             ledger->stats.evicted_missed_blocks++;
-        else if (ryz_prefix_index_find(&ledger->index, hashes[i]) == RYZ_PREFIX_NONE)
+        else if (ryz_prefix_index_find(&ledger->index, hashes[i]) == RYZ_PREFIX_NONE &&
+                 ryz_kv_host_find(&ledger->host, hashes[i]) == RYZ_KV_HOST_NONE)
             break;
     }
 }
@@ -213,7 +260,14 @@ static uint32_t take(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint3
     uint32_t taken = 0;
     for (; taken < count; taken++) {
         uint32_t block = ryz_prefix_index_find(&ledger->index, hashes[taken]);
-        if (block == RYZ_PREFIX_NONE) break;
+        if (block == RYZ_PREFIX_NONE) {
+            uint32_t copy = ryz_kv_host_find(&ledger->host, hashes[taken]);
+            if (copy == RYZ_KV_HOST_NONE) break;
+            ryz_kv_host_promise(&ledger->host, copy);
+            ledger->stats.host_hit_blocks++;
+            blocks[taken] = RYZ_KV_IN_HOST | copy;
+            continue;
+        }
         if (ledger->owners[block] == 0) unlink_block(ledger, block);
         RYZ_ASSERT(ledger->owners[block] < UINT32_MAX);
         ledger->owners[block]++;
@@ -230,6 +284,37 @@ uint32_t ryz_kv_ledger_take(struct ryz_kv_ledger *ledger, const uint64_t *hashes
     return taken;
 }
 
+/* The contents of a host block move into a new block of the pool, whose id is returned. */
+static uint32_t copy_in(struct ryz_kv_ledger *ledger, uint32_t copy, uint64_t hash)
+{
+    uint32_t block = 0;
+    RYZ_ASSERT(ryz_kv_host_hash(&ledger->host, copy) == hash);
+    RYZ_ASSERT(ryz_kv_host_is_promised(&ledger->host, copy));
+    bool allocated = ryz_kv_ledger_alloc(ledger, 1, &block);
+    RYZ_ASSERT(allocated);
+    /* Behind the copy that the allocation may have ordered, before one that needs the place. */
+    ryz_kv_copies_add(ledger->copies, RYZ_KV_COPY_IN, copy, block);
+    ledger->stats.host_in_blocks++;
+    ryz_kv_host_remove(&ledger->host, copy);
+    ryz_prefix_index_put(&ledger->index, hash, block);
+    ledger->hashes[block] = hash;
+    return block;
+}
+
+void ryz_kv_ledger_load(struct ryz_kv_ledger *ledger, const uint64_t *hashes, uint32_t count,
+                        uint32_t *blocks)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((blocks[i] & RYZ_KV_IN_HOST) == 0) continue;
+        uint32_t block = ryz_prefix_index_find(&ledger->index, hashes[i]);
+        if (block == RYZ_PREFIX_NONE)
+            block = copy_in(ledger, blocks[i] & ~RYZ_KV_IN_HOST, hashes[i]);
+        else
+            ryz_kv_ledger_retain(ledger, block); /* loaded for somebody who took it as well */
+        blocks[i] = block;
+    }
+}
+
 bool ryz_kv_ledger_claim(struct ryz_kv_ledger *ledger, const struct ryz_kv_claim *claim,
                          uint32_t *blocks, uint32_t *taken)
 {
@@ -242,6 +327,7 @@ bool ryz_kv_ledger_claim(struct ryz_kv_ledger *ledger, const struct ryz_kv_claim
     uint32_t got = take(ledger, claim->hashes, limit, blocks);
     RYZ_ASSERT(got == found);
     note_lookup(ledger, claim->hashes, asked, found); /* before its own evictions */
+    ryz_kv_ledger_load(ledger, claim->hashes, found, blocks);
     bool allocated = ryz_kv_ledger_alloc(ledger, claim->block_count - found, blocks + found);
     RYZ_ASSERT(allocated);
     *taken = found;
@@ -278,4 +364,14 @@ uint64_t ryz_kv_ledger_hash(const struct ryz_kv_ledger *ledger, uint32_t block)
 struct ryz_kv_cache_stats ryz_kv_ledger_cache_stats(const struct ryz_kv_ledger *ledger)
 {
     return ledger->stats;
+}
+
+uint32_t ryz_kv_ledger_host_count(const struct ryz_kv_ledger *ledger)
+{
+    return ledger->host.used_count;
+}
+
+uint64_t ryz_kv_ledger_host_hash(const struct ryz_kv_ledger *ledger, uint32_t host_block)
+{
+    return ryz_kv_host_hash(&ledger->host, host_block);
 }

@@ -32,6 +32,7 @@ struct ryz_request {
     uint32_t hash_count;     /* full blocks of its tokens whose hashes are known */
     uint32_t published;      /* RUNNING: blocks that are in the index, or were found there */
     uint32_t cached_tokens;  /* found when it was last started */
+    uint32_t host_blocks;    /* of the blocks found, in the host tier: until they are loaded */
     uint32_t sibling;        /* next choice of the same prompt, in a ring; itself: no other */
     bool parked;             /* WAITING: beside the queue, another choice computes the prompt */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */

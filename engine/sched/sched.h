@@ -60,7 +60,8 @@ struct ryz_request_view {
 struct ryz_waste {
     uint64_t computed_tokens;   /* in steps that are done; what a cache had is not among them */
     uint64_t recomputed_tokens; /* of them, those that a preemption had thrown away */
-    uint32_t missed_tokens;     /* in blocks of the prefix cache that were evicted before it came */
+    uint32_t missed_tokens;     /* in blocks of the prefix cache that were lost before it came */
+    uint32_t host_tokens;       /* of its prompt, found in the host tier at its first start */
     uint32_t preemptions;
 };
 
@@ -106,6 +107,7 @@ struct ryz_sched_limits {
     uint32_t prefill_chunk_max;  /* tokens of one request in one step */
     uint32_t kv_block_tokens;    /* tokens in a KV block */
     uint32_t kv_blocks;          /* blocks in the pool */
+    uint32_t kv_host_blocks;     /* blocks of host memory behind the prefix cache; 0: none */
     uint32_t queue_requests_max; /* waiting requests; an arrival beyond is rejected */
     uint32_t queue_tokens_max;   /* prompt tokens of waiting requests; 0: no such limit */
     uint32_t context_tokens_max; /* prompt + output of one request */

@@ -29,6 +29,7 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .prefill_chunk_max = row->prefill_chunk_max,
                    .kv_block_tokens = row->kv_block_tokens,
                    .kv_blocks = row->kv_blocks,
+                   .kv_host_blocks = row->kv_host_blocks,
                    .queue_requests_max = row->queue_requests_max,
                    .context_tokens_max = row->context_tokens_max,
                    .step_ns_max = row->step_ns_max,

@@ -30,7 +30,7 @@ struct serve_options {
         *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
-    uint64_t kv_bytes, seed;
+    uint64_t kv_bytes, kv_host_bytes, seed;
     double step_ms, itl_ms, queue_wait_ms, starvation_ms;
     bool refuse_late, no_prefix_cache, fixed_headroom;
 };
@@ -131,6 +131,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
         .kv_bytes = o->kv_bytes,
+        .kv_host_bytes = o->kv_host_bytes,
         .kv_type = o->kv_type,
         .prefix_cache = !o->no_prefix_cache,
         .cache_key = draw_key(o),
@@ -315,6 +316,8 @@ static const struct ryz_option options[] = {
      "time between tokens: fewer run at once where more would miss it (no limit)"},
     {"context", RYZ_OPTION_U32, &given.context, "N", "prompt + output tokens (the model's)"},
     {"kv", RYZ_OPTION_BYTES, &given.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
+    {"kv-host", RYZ_OPTION_BYTES, &given.kv_host_bytes, "SIZE",
+     "host memory for KV blocks that are evicted (none)"},
     {"kv-type", RYZ_OPTION_TEXT, &given.kv_type, "TYPE",
      "bf16, or int8: nearly twice the tokens (bf16)"},
     {"connections", RYZ_OPTION_U32, &given.connections, "N", "open connections (1024)"},

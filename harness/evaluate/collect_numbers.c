@@ -17,7 +17,7 @@ struct tally {
     double lost, cancelled, dropped, retries;       /* all */
     double answered, answered_in, answered_out;     /* ended inside the window */
     double good_in_window;                          /* scheduled inside the window */
-    double cached_tok, in_tok;
+    double cached_tok, host_tok, in_tok;
     double computed, recomputed, missed, unused, preempted; /* measured, those given up included */
     size_t all;
 };
@@ -51,6 +51,7 @@ static void count_measured(const struct ryz_request_row *row, struct tally *tall
     tally->timeouts += row->status == RYZ_REQUEST_TIMEOUT;
     tally->good += row->slo_ok;
     tally->cached_tok += row->cached_tok;
+    tally->host_tok += row->host_tok;
     tally->in_tok += row->in_tok;
 }
 
@@ -275,7 +276,8 @@ static bool request_number(const struct ryz_view *view, enum ryz_quantity quanti
         total(t.attempted, t.all, out);
         break;
     case RYZ_Q_CACHE_HIT:
-        proportion(t.cached_tok, t.in_tok, out);
+    case RYZ_Q_CACHE_HOST_HIT:
+        proportion(quantity == RYZ_Q_CACHE_HIT ? t.cached_tok : t.host_tok, t.in_tok, out);
         out->proportion = false; /* tokens of a prefix are not independent trials */
         break;
     default:

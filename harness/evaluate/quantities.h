@@ -99,6 +99,8 @@
       "share of requests that can be found in the traces")                                         \
     X(CACHE_HIT, "cache.hit", NUMBER, RATIO, MORE, NONE, "sum of cached_tok / sum of in_tok",      \
       "share of prompt tokens found in the prefix cache")                                          \
+    X(CACHE_HOST_HIT, "cache.host_hit", NUMBER, RATIO, MORE, NONE,                                 \
+      "sum of host_tok / sum of in_tok", "share that was found in host memory and copied back")    \
     X(WASTE_RECOMPUTED, "waste.recomputed", NUMBER, RATIO, LESS, NONE,                             \
       "sum of recomputed_tok / sum of computed_tok",                                               \
       "share of the tokens computed for these requests that a preemption had thrown away")         \

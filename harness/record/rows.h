@@ -91,6 +91,7 @@ enum ryz_run_event_kind {
     X(U32, cached_tok, 0, "1", "prompt tokens found in the prefix cache")                          \
     X(U64, computed_tok, 0, "1", "tokens our engine computed for it; 0 where it did not say")      \
     X(U64, recomputed_tok, 0, "1", "of them, those that a preemption had thrown away")             \
+    X(U32, host_tok, 0, "1", "of cached_tok, those copied back from host memory")                  \
     X(U32, missed_tok, 0, "1", "tokens in cached blocks that were evicted before it came")         \
     X(U32, preempted, 0, "1", "how often it lost its KV blocks")                                   \
     X(STATUS, status, 0, "1", "how it ended")                                                      \
@@ -182,7 +183,12 @@ enum ryz_run_event_kind {
     X(U64, cache_asked, 0, "1", "tokens asked of the prefix cache so far")                         \
     X(U64, cache_found, 0, "1", "prompt tokens found in it so far")                                \
     X(U64, cache_evicted, 0, "1", "cached blocks overwritten so far")                              \
-    X(U64, cache_missed, 0, "1", "blocks asked for after they had been evicted, so far")
+    X(U64, cache_missed, 0, "1", "blocks asked for after they had been lost, so far")              \
+    X(U32, host_used, 0, "1", "host blocks whose contents can be found again")                     \
+    X(U64, host_found, 0, "1", "of cache_found, tokens that were in host memory")                  \
+    X(U64, host_out, 0, "1", "KV blocks copied to host memory so far")                             \
+    X(U64, host_in, 0, "1", "KV blocks copied back so far")                                        \
+    X(U64, host_dropped, 0, "1", "KV blocks lost because host memory was full, so far")
 
 /* struct ryz_event of engine/sched/core.h, record for record: what a replay is fed. Its times are
  * those of the core's clock, not relative to t0, so that a replay sees the same numbers. */
@@ -222,6 +228,7 @@ enum ryz_run_event_kind {
     X(U32, prefill_chunk_max, 0, "1", "tokens of one request in one step")                         \
     X(U32, kv_block_tokens, 0, "1", "tokens in a KV block")                                        \
     X(U32, kv_blocks, 0, "1", "blocks in the pool")                                                \
+    X(U32, kv_host_blocks, 0, "1", "blocks of host memory; 0: none")                               \
     X(U32, queue_requests_max, 0, "1", "waiting requests")                                         \
     X(U32, context_tokens_max, 0, "1", "prompt + output of one request")
 

@@ -40,11 +40,14 @@ static void add_ms(char *text, size_t capacity, const char *option, int64_t ns)
 static bool put_engine(struct line *line, const struct ryz_plan *plan)
 {
     const struct ryz_engine_plan *engine = &plan->engine;
-    char text[512], threads[32] = "", queue[48] = "", times[128] = "";
+    char text[512], threads[32] = "", queue[48] = "", times[128] = "", host[48] = "";
     if (engine->threads != 0)
         (void)snprintf(threads, sizeof threads, " --threads %u", engine->threads);
     if (engine->queue_tokens != 0)
         (void)snprintf(queue, sizeof queue, " --queue-tokens %u", engine->queue_tokens);
+    if (engine->kv_host_bytes != 0)
+        (void)snprintf(host, sizeof host, " --kv-host %lluB",
+                       (unsigned long long)engine->kv_host_bytes);
     add_ms(times, sizeof times, "queue-wait", engine->queue_wait_ns);
     add_ms(times, sizeof times, "starvation", engine->starve_ns);
     add_ms(times, sizeof times, "step-target", engine->step_ns_max);
@@ -52,14 +55,14 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     int length = snprintf(
         text, sizeof text,
         "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s --kv %lluB --kv-type %s --seed "
-        "%llu",
+        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s --kv %lluB%s --kv-type %s "
+        "--seed %llu",
         engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
         engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, engine->admit, queue,
         times, strcmp(engine->headroom, "fixed") == 0 ? " --fixed-headroom" : "",
         engine->admit_late ? "" : " --refuse-late",
         engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
-        engine->kv_type, (unsigned long long)plan->seed);
+        host, engine->kv_type, (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
     for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
     return fits;

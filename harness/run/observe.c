@@ -37,6 +37,11 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->cache_found = stats->prompt_tokens_cached;
     row->cache_evicted = stats->cache_evicted_blocks;
     row->cache_missed = stats->cache_missed_blocks;
+    row->host_used = stats->kv_host_blocks_used;
+    row->host_found = stats->prompt_tokens_host;
+    row->host_out = stats->host_out_blocks;
+    row->host_in = stats->host_in_blocks;
+    row->host_dropped = stats->host_dropped_blocks;
 }
 
 /* NULL before and after the run. The engine's thread, which lives longer, must ask this before it

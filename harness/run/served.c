@@ -51,6 +51,7 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
     (void)ryz_kv_type_parse(plan->engine.kv_type, &shape.type); /* BF16 where none is given */
     limits.context_tokens_max = info->context_tokens;
     limits.kv_blocks = (uint32_t)(plan->engine.kv_bytes / ryz_kv_block_bytes(&shape));
+    limits.kv_host_blocks = (uint32_t)(plan->engine.kv_host_bytes / ryz_kv_block_bytes(&shape));
     return limits;
 }
 
@@ -68,6 +69,7 @@ static enum ryz_status open_embedded(const struct ryz_plan *plan,
         .policy = plan->engine.scheduler,
         .limits = ryz_served_limits(plan, NULL),
         .kv_bytes = plan->engine.kv_bytes,
+        .kv_host_bytes = plan->engine.kv_host_bytes,
         .kv_type = plan->engine.kv_type,
         .prefix_cache = plan->engine.prefix_cache,
         .cache_key = plan->seed, /* nobody but the scenario sends prompts */

@@ -246,6 +246,7 @@ static void record_core(struct session *session, const struct ryz_core_config *c
                                        .prefill_chunk_max = limits->prefill_chunk_max,
                                        .kv_block_tokens = limits->kv_block_tokens,
                                        .kv_blocks = limits->kv_blocks,
+                                       .kv_host_blocks = limits->kv_host_blocks,
                                        .queue_requests_max = limits->queue_requests_max,
                                        .context_tokens_max = limits->context_tokens_max};
     (void)snprintf(row.policy, sizeof row.policy, "%s", config->policy);

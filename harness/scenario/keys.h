@@ -102,6 +102,8 @@ enum ryz_value_type {
       "Tokens of one request in one step; auto: 256, or max_batch_tokens if that is less")         \
     X(ENGINE, kv, BYTES, ryz_engine_plan, kv_bytes, "256 MiB", 65536, 1099511627776.0, "",         \
       "Budget of the KV cache")                                                                    \
+    X(ENGINE, kv_host, BYTES, ryz_engine_plan, kv_host_bytes, "none", 65536, 1099511627776.0,      \
+      "none", "Host memory for KV blocks that the prefix cache evicts; they are copied back")      \
     X(ENGINE, kv_type, WORD, ryz_engine_plan, kv_type, "bf16", 0, 0, "bf16 int8",                  \
       "Storage of keys and values; int8, with a scale per vector, holds nearly twice the tokens")  \
     X(ENGINE, max_queue, COUNT, ryz_engine_plan, max_queue, "256", 1, 65536, "",                   \

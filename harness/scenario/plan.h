@@ -80,6 +80,7 @@ struct ryz_engine_plan {
     uint32_t max_batch_tokens;  /* tokens in one step */
     uint32_t prefill_chunk;     /* tokens of one request in one step */
     uint64_t kv_bytes;          /* budget of the KV cache */
+    uint64_t kv_host_bytes;     /* of the host memory behind it; 0: none */
     char kv_type[8];            /* "bf16" | "int8" */
     uint32_t max_queue;         /* waiting requests; more are refused */
     uint32_t queue_tokens;      /* prompt tokens of waiting requests; 0: no limit */

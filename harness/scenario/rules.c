@@ -190,7 +190,7 @@ static void check_unreached(const struct check *check, const struct ryz_instance
         "isa",           "threads",      "scheduler",  "max_batch",  "max_batch_tokens",
         "prefill_chunk", "kv",           "kv_type",    "max_queue",  "step_target",
         "quant",         "queue_tokens", "queue_wait", "starvation", "admit_late",
-        "prefix_cache",  "admit",        "headroom",   "itl_target"};
+        "prefix_cache",  "admit",        "headroom",   "itl_target", "kv_host"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {
@@ -232,6 +232,14 @@ static void check_engine(const struct check *check)
         ryz_settings_mistake(settings, origin_of(check, instance, "prefill_chunk"),
                              "[engine] prefill_chunk %u is larger than max_batch_tokens %u",
                              engine->prefill_chunk, engine->max_batch_tokens);
+    if (engine->kv_host_bytes > 0 && !engine->prefix_cache)
+        ryz_settings_mistake(settings, origin_of(check, instance, "kv_host"),
+                             "[engine] kv_host keeps what the prefix cache evicts: it needs "
+                             "prefix_cache = yes");
+    if (engine->kv_host_bytes > 0 && engine->target == RYZ_TARGET_SIMULATOR && !model)
+        ryz_settings_mistake(settings, origin_of(check, instance, "kv_host"),
+                             "[engine] kv_host in the simulator needs a [model] path, which gives "
+                             "the size of a block");
     check_unreached(check, instance);
     if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)
         ryz_settings_mistake(settings, target,

@@ -490,6 +490,7 @@ static void check_blocks(struct model *m)
     CHECK(m, stats.kv_blocks_used == used);
     CHECK(m, stats.running == running);
     CHECK(m, stats.kv_blocks_cached <= m->limits.kv_blocks - used);
+    CHECK(m, stats.kv_host_blocks_used <= m->limits.kv_host_blocks);
 }
 
 /* A request starts behind tokens that it found: full blocks in the cache, or what another choice
@@ -516,14 +517,42 @@ static void check_contents(struct model *m, const struct ryz_plan_item *item)
     for (uint32_t i = first / size; i * size < end; i++) CHECK(m, m->holders[blocks[i]] == 1);
 }
 
-static void write_blocks(struct model *m, const struct ryz_plan_item *item)
+/* Whoever runs still has what was computed or found for him. */
+static void check_running(struct model *m)
+{
+    uint32_t size = m->limits.kv_block_tokens;
+    for (uint32_t id = 0; id < m->arrived; id++) {
+        const struct model_request *r = &m->requests[id];
+        uint32_t count = 0;
+        if (r->state != MODEL_LIVE) continue;
+        const uint32_t *blocks = ryz_core_blocks(m->core, r->slot, &count);
+        for (uint32_t p = 0; count > 0 && p < r->computed; p++)
+            CHECK(m, m->contents[blocks[p / size]][p % size] == token_of(m, id, p));
+    }
+}
+
+/* What the step writes; nobody knows what a failed step has written. */
+static void write_blocks(struct model *m, const struct ryz_plan_item *item, bool failed)
 {
     uint32_t count = 0, size = m->limits.kv_block_tokens, id = (uint32_t)item->request_id;
     const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
     for (uint32_t i = 0; i < item->tokens; i++) {
         uint32_t p = item->first_position + i;
-        m->contents[blocks[p / size]][p % size] = token_of(m, id, p);
+        m->contents[blocks[p / size]][p % size] = failed ? 0 : token_of(m, id, p);
     }
+}
+
+/* Does one copy: those between the tiers are of whole blocks. */
+static void copy_block(struct model *m, const struct ryz_kv_copy *copy)
+{
+    bool out = copy->kind == RYZ_KV_COPY_OUT, in = copy->kind == RYZ_KV_COPY_IN;
+    CHECK(m, copy->from < (in ? m->limits.kv_host_blocks : m->limits.kv_blocks));
+    CHECK(m, copy->to < (out ? m->limits.kv_host_blocks : m->limits.kv_blocks));
+    const uint64_t *from = in ? m->host_contents[copy->from] : m->contents[copy->from];
+    for (uint32_t i = 0; (in || out) && i < m->limits.kv_block_tokens; i++) CHECK(m, from[i] != 0);
+    memcpy(out ? m->host_contents[copy->to] : m->contents[copy->to], from, sizeof m->contents[0]);
+    note(m, (uint64_t)copy->from << 34 | (uint64_t)copy->to << 2 | copy->kind);
+    m->copies += copy->kind == RYZ_KV_COPY_WITHIN;
 }
 
 /* The plan's copies, which come before anything is computed. */
@@ -531,12 +560,7 @@ static void copy_blocks(struct model *m)
 {
     uint32_t count = 0;
     const struct ryz_kv_copy *copies = ryz_core_copies(m->core, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        CHECK(m, copies[i].kind == RYZ_KV_COPY_WITHIN);
-        memcpy(m->contents[copies[i].to], m->contents[copies[i].from], sizeof m->contents[0]);
-        note(m, (uint64_t)copies[i].from << 32 | copies[i].to);
-    }
-    m->copies += count;
+    for (uint32_t i = 0; i < count; i++) copy_block(m, &copies[i]);
 }
 
 /* One item against the book; books a preemption. */
@@ -618,7 +642,7 @@ static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
     for (uint32_t i = 0; i < plan->item_count; i++) {
         struct model_request *r = &m->requests[plan->items[i].request_id];
         if (plan->items[i].action != RYZ_ACT_RUN || r->state != MODEL_LIVE) continue;
-        write_blocks(m, &plan->items[i]);
+        write_blocks(m, &plan->items[i], failed);
         if (!failed) r->worked += plan->items[i].tokens;
     }
     for (uint32_t i = 0; !failed && i < plan->item_count; i++) {
@@ -674,6 +698,7 @@ static bool step(struct model *m, bool wild)
     check_batch_limit(m, &before);
     check_kept(m, plan, within);
     check_started(m, plan);
+    check_running(m);
     while (wild && chance(m, 30)) disturb(m);
     finish_step(m, plan);
     return true;
@@ -698,6 +723,7 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     m->log_count = 0;
     memset(m->requests, 0, sizeof m->requests);
     memset(m->contents, 0, sizeof m->contents);
+    memset(m->host_contents, 0, sizeof m->host_contents);
     ryz_rng_init(&m->rng, seed, 0);
     draw_limits(m);
     m->request_count = 3 + below(m, MODEL_REQUESTS_MAX / 2 - 2);
@@ -705,10 +731,12 @@ void model_run(struct model *m, uint64_t seed, bool perturbed)
     uint32_t policies = 0;
     while (ryz_sched_policy_name(policies) != NULL) policies++;
     const char *policy = ryz_sched_policy_name((uint32_t)(seed % policies));
+    bool cache = chance(m, 60);
+    if (cache && chance(m, 50)) m->limits.kv_host_blocks = 1 + below(m, MODEL_HOST_BLOCKS_MAX);
     m->config = (struct ryz_core_config){.limits = m->limits,
                                          .policy = policy,
                                          .seed = seed,
-                                         .prefix_cache = chance(m, 60),
+                                         .prefix_cache = cache,
                                          .log = log_event,
                                          .log_context = m};
     if (chance(m, 40)) draw_shares(m);

@@ -13,10 +13,11 @@
 
 #include <stddef.h>
 
-#define MODEL_REQUESTS_MAX 32
-#define MODEL_BLOCKS_MAX   64
-#define MODEL_BLOCK_TOKENS 8 /* at most */
-#define MODEL_EVENTS_MAX   16384
+#define MODEL_REQUESTS_MAX    32
+#define MODEL_BLOCKS_MAX      64
+#define MODEL_HOST_BLOCKS_MAX 32
+#define MODEL_BLOCK_TOKENS    8 /* at most */
+#define MODEL_EVENTS_MAX      16384
 
 enum model_state { MODEL_UNBORN, MODEL_LIVE, MODEL_FINISHED, MODEL_CANCELLED, MODEL_REJECTED };
 
@@ -50,7 +51,9 @@ struct model {
     uint64_t lent;          /* steps after which guarantees were lent, over all schedules */
     uint64_t copies;        /* of blocks, over all schedules */
     uint64_t contents[MODEL_BLOCKS_MAX][MODEL_BLOCK_TOKENS]; /* tokens that a block really holds */
-    uint32_t holders[MODEL_BLOCKS_MAX];                      /* requests that list a block */
+    uint64_t host_contents[MODEL_HOST_BLOCKS_MAX]
+                          [MODEL_BLOCK_TOKENS]; /* the same of the host tier */
+    uint32_t holders[MODEL_BLOCKS_MAX];         /* requests that list a block */
     uint64_t trace; /* of all decisions seen, by another hash than the core's */
     uint32_t steps;
     struct ryz_event log[MODEL_EVENTS_MAX];

@@ -72,6 +72,10 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
         sum.prompt_tokens_cached += stats.prompt_tokens_cached;
         sum.prompt_tokens_shared += stats.prompt_tokens_shared;
         sum.cache_evicted_blocks += stats.cache_evicted_blocks;
+        sum.prompt_tokens_host += stats.prompt_tokens_host;
+        sum.host_out_blocks += stats.host_out_blocks;
+        sum.host_in_blocks += stats.host_in_blocks;
+        sum.host_dropped_blocks += stats.host_dropped_blocks;
         sum.preempted += stats.preempted;
         sum.steps += stats.steps;
         sum.failed_steps += stats.failed_steps;
@@ -89,6 +93,10 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
         (unsigned long long)sum.cache_evicted_blocks, (unsigned long long)sum.failed_steps,
         (unsigned long long)sum.kv_alloc_failures, (unsigned long long)sum.prompt_tokens_shared,
         (unsigned long long)model.copies);
+    (void)printf("host tier: blocks out %llu, in %llu, dropped %llu, prompt tokens found %llu\n",
+                 (unsigned long long)sum.host_out_blocks, (unsigned long long)sum.host_in_blocks,
+                 (unsigned long long)sum.host_dropped_blocks,
+                 (unsigned long long)sum.prompt_tokens_host);
     /* The schedules must have been worth running: each kind of trouble happened, often. */
     cr_assert_gt(sum.finished, 2 * count);
     cr_assert_gt(sum.cancelled, count / 10);
@@ -102,6 +110,9 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     cr_assert_gt(sum.cache_evicted_blocks, count / 10);
     cr_assert_gt(sum.prompt_tokens_shared, count);
     cr_assert_gt(model.copies, count / 10);
+    cr_assert_gt(sum.host_in_blocks, count / 10);
+    cr_assert_gt(sum.host_dropped_blocks, count / 10);
+    cr_assert_gt(sum.prompt_tokens_host, count / 10);
     cr_assert_gt(sum.failed_steps, count / 10);
     cr_assert_gt(sum.kv_alloc_failures, count / 10);
     cr_assert_gt(different, compared / 2, "%llu of %llu", (unsigned long long)different,

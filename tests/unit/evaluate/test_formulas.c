@@ -75,6 +75,19 @@ Test(formulas, shares_are_of_the_attempted_requests)
     ryz_run_data_deinit(&data);
 }
 
+Test(formulas, what_the_host_had_is_a_part_of_what_was_found)
+{
+    struct ryz_run_data data = {0};
+    struct ryz_request_row rows[] = {rows_answered(1, 0, 100, 300, 11),
+                                     rows_answered(2, 10, 60, 100, 5)};
+    rows[0].in_tok = 60, rows[0].cached_tok = 48, rows[0].host_tok = 16;
+    rows[1].in_tok = 20;
+    for (size_t i = 0; i < 2; i++) rows_add(&data, &rows[i]);
+    cr_expect_float_eq(measure(&data, RYZ_Q_CACHE_HIT, RYZ_STAT_NONE), 0.6, 1e-9);
+    cr_expect_float_eq(measure(&data, RYZ_Q_CACHE_HOST_HIT, RYZ_STAT_NONE), 0.2, 1e-9);
+    ryz_run_data_deinit(&data);
+}
+
 Test(formulas, waste_is_a_share_of_the_tokens_computed)
 {
     struct ryz_run_data data = {0};

@@ -63,13 +63,13 @@ Test(command, the_engine_section_becomes_options)
     plan.engine.step_ns_max = 0;
     plan.engine.itl_target_ns = 40 * RYZ_NS_PER_MS;
     plan.engine.admit_late = false;
+    plan.engine.kv_host_bytes = 2 << 20;
     (void)snprintf(plan.engine.headroom, sizeof plan.engine.headroom, "fixed");
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
     cr_assert_not_null(
         strstr(out, " --max-queue 32 --admit prompt --queue-tokens 4000000000 --queue-wait 2500 "
                     "--starvation 86400000 --itl-target 40 --fixed-headroom --refuse-late --kv "
-                    "1048576B --kv-type "
-                    "int8 --seed"));
+                    "1048576B --kv-host 2097152B --kv-type int8 --seed"));
 }
 
 Test(command, a_command_that_does_not_fit_is_refused)

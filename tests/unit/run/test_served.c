@@ -1,5 +1,5 @@
 /*
- * Goal: a plan's KV budget becomes as many blocks in the simulator as in the engine. Method: limits
+ * Goal: a plan's KV budgets become as many blocks in the simulator as in the engine. Method: limits
  * of hand-made plans for the shape of a model.
  */
 #include "harness/run/served.h"
@@ -11,9 +11,12 @@ static uint32_t blocks_of(const char *kv_type)
 {
     const struct ryz_model_info info = {
         .n_layers = 30, .n_kv_heads = 3, .head_dim = 64, .context_tokens = 2048};
-    struct ryz_plan plan = {.engine.kv_bytes = UINT64_C(256) << 20};
+    struct ryz_plan plan = {.engine.kv_bytes = UINT64_C(256) << 20,
+                            .engine.kv_host_bytes = UINT64_C(512) << 20};
     (void)snprintf(plan.engine.kv_type, sizeof plan.engine.kv_type, "%s", kv_type);
-    return ryz_served_limits(&plan, &info).kv_blocks;
+    struct ryz_sched_limits limits = ryz_served_limits(&plan, &info);
+    cr_assert_eq(limits.kv_host_blocks / 2, limits.kv_blocks);
+    return limits.kv_blocks;
 }
 
 Test(served, int8_gives_the_simulator_nearly_twice_the_blocks)

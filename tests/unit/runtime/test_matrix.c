@@ -1,9 +1,10 @@
 /*
  * test_matrix.c - goal: greedy output does not depend on how it was computed. Method: the same
  * requests on engines of every combination of threads, chunk, batch, pool (large; so small that
- * requests are preempted and blocks evicted), prefix cache, order of service and type of the KV
- * cache; tokens and log-probabilities are compared to the bit with those of requests that ran
- * alone, in one chunk, on one thread, with the same type.
+ * requests are preempted and blocks evicted), prefix cache (with the small pool also over a host
+ * tier, so that preempted requests are swapped), order of service and type of the KV cache; tokens
+ * and log-probabilities are compared to the bit with those of requests that ran alone, in one
+ * chunk, on one thread, with the same type.
  */
 #include "engine_fixture.h"
 
@@ -17,16 +18,19 @@
 #define WANTED   24u
 #define LONGEST  150u
 
+#define HOST_BLOCKS 24u
+
 /* One way to compute. */
 struct cell {
     uint32_t threads, chunk, batch, pool_blocks; /* 0: the fixture's pool */
+    uint32_t host_blocks;
     bool prefix_cache;
     const char *policy, *kv_type;
 };
 
 static struct fixture fixture;
 static struct output alone[REQUESTS], mixed[REQUESTS];
-static uint64_t preempted, found, evicted; /* over all cells: each must have happened */
+static uint64_t preempted, found, evicted, swapped_in; /* over all cells: each must happen */
 
 /* Lengths around blocks and chunks; the odd ones begin like the first. */
 static uint32_t make_one(uint32_t i, uint32_t *prompt)
@@ -65,16 +69,22 @@ static void compute(const struct cell *cell, struct output *out, bool wait)
         open_engine(&fixture, &options);
         uint64_t blocks = ryz_engine_core_config(fixture.engine).limits.kv_blocks;
         close_engine(&fixture);
-        options.kv_bytes = cell->pool_blocks * (options.kv_bytes / blocks);
+        uint64_t block_bytes = options.kv_bytes / blocks;
+        options.kv_bytes = cell->pool_blocks * block_bytes;
+        options.kv_host_bytes = cell->host_blocks * block_bytes;
     }
     open_engine(&fixture, &options);
     submit_all(out, wait);
+    /* Once more, over what was evicted to the host, if it is not there already. */
+    if (cell->host_blocks > 0) submit_all(out, wait);
     await_idle(&fixture);
     struct ryz_core_stats stats = ryz_engine_stats(fixture.engine);
     cr_assert_eq(stats.kv_blocks_used, 0);
     preempted += stats.preempted;
     found += stats.prompt_tokens_cached;
     evicted += stats.cache_evicted_blocks;
+    swapped_in += stats.host_in_blocks;
+    cr_assert(cell->host_blocks > 0 || stats.host_out_blocks == 0);
     close_engine(&fixture);
 }
 
@@ -87,9 +97,9 @@ static void expect_same(const struct cell *cell)
                     memcmp(a->logprobs, b->logprobs, WANTED * sizeof a->logprobs[0]) == 0;
         cr_assert(same,
                   "request %u differs with %u threads, chunks of %u, batches of %u, %u blocks, "
-                  "cache %d, %s, %s",
+                  "cache %d, %u host blocks, %s, %s",
                   i, cell->threads, cell->chunk, cell->batch, cell->pool_blocks, cell->prefix_cache,
-                  cell->policy, cell->kv_type);
+                  cell->host_blocks, cell->policy, cell->kv_type);
     }
 }
 
@@ -103,10 +113,10 @@ static void walk(const char *kv_type)
         .threads = 1, .chunk = 256, .batch = 1, .policy = "fcfs", .kv_type = kv_type};
     compute(&reference, alone, true);
     const uint32_t sizes[] = {
-        RYZ_COUNT_OF(threads), RYZ_COUNT_OF(chunks), RYZ_COUNT_OF(batches), RYZ_COUNT_OF(pools), 2,
+        RYZ_COUNT_OF(threads), RYZ_COUNT_OF(chunks), RYZ_COUNT_OF(batches), RYZ_COUNT_OF(pools), 3,
         RYZ_COUNT_OF(policies)};
     uint32_t cells = 1;
-    preempted = found = evicted = 0;
+    preempted = found = evicted = swapped_in = 0;
     for (size_t k = 0; k < RYZ_COUNT_OF(sizes); k++) cells *= sizes[k];
     for (uint32_t c = 0; c < cells; c++) {
         uint32_t at[RYZ_COUNT_OF(sizes)], rest = c;
@@ -118,18 +128,22 @@ static void walk(const char *kv_type)
                                   .chunk = chunks[at[1]],
                                   .batch = batches[at[2]],
                                   .pool_blocks = pools[at[3]],
-                                  .prefix_cache = at[4] == 1,
+                                  .host_blocks = at[4] == 2 ? HOST_BLOCKS : 0,
+                                  .prefix_cache = at[4] > 0,
                                   .policy = policies[at[5]],
                                   .kv_type = kv_type};
+        if (cell.host_blocks > 0 && cell.pool_blocks == 0) continue; /* nothing is evicted */
         compute(&cell, mixed, false);
         expect_same(&cell);
     }
-    (void)printf("matrix, %s: %u cells, %llu preemptions, %llu tokens found, %llu blocks evicted\n",
+    (void)printf("matrix, %s: %u cells, %llu preemptions, %llu tokens found, %llu blocks evicted, "
+                 "%llu copied back\n",
                  kv_type, cells, (unsigned long long)preempted, (unsigned long long)found,
-                 (unsigned long long)evicted);
+                 (unsigned long long)evicted, (unsigned long long)swapped_in);
     cr_assert_gt(preempted, 0);
     cr_assert_gt(found, 0);
     cr_assert_gt(evicted, 0);
+    cr_assert_gt(swapped_in, 0);
 }
 
 Test(matrix, greedy_output_is_the_same_however_it_was_computed, .timeout = 600)

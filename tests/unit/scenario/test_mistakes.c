@@ -196,6 +196,9 @@ Test(mistakes, targets_name_what_they_need)
         {"[scenario]\nname = x\nschema = 1\n[traffic.a]\narrival = closed\nconcurrency = 1\n"
          "requests = 1\n[engine]\ntarget = http\nurl = http://h/v1\nspawn = ryz --model {model}\n",
          "s.ini:11: [engine] spawn names {model}, but there is no [model] path"},
+        {GOOD "[engine]\nkv_host = 64MiB\nprefix_cache = no\n",
+         "s.ini:11: [engine] kv_host keeps what the prefix cache evicts: it needs prefix_cache = "
+         "yes"},
         {GOOD "[engine]\nmax_batch_tokens = 64\nprefill_chunk = 65\n",
          "s.ini:12: [engine] prefill_chunk 65 is larger than max_batch_tokens 64"},
         {"[scenario]\nname = x\nschema = 1\nmode = both\n[model]\npath = model.gguf\n"

@@ -139,6 +139,69 @@ Test(sim_prefix, after_a_preemption_a_request_finds_its_own_output)
                  recomputed[0]);
 }
 
+/* Two requests that do not fit together, with a host tier of so many blocks. */
+static struct ryz_core_stats swap(uint32_t host_blocks)
+{
+    struct ryz_sim_config config = config_with_cache();
+    config.core.limits.kv_blocks = 9;
+    config.core.limits.kv_host_blocks = host_blocks;
+    sim_rig_close(&rig);
+    event_count = 0;
+    sim_rig_open(&rig, &config);
+    for (uint64_t id = 0; id < 2; id++) {
+        struct ryz_sim_request request = sim_rig_request(id, 0, 6, 26);
+        uint64_t own = 100 + id;
+        request.hashes = &own;
+        request.hash_count = 1;
+        sim_rig_submit(&rig, &request);
+    }
+    ryz_sim_run(rig.sim, RYZ_TIME_NEVER);
+    for (uint32_t i = 0; i < 2; i++) cr_assert_eq(rig.requests[i].tokens, 26u);
+    struct ryz_core_stats stats = ryz_core_stats(ryz_sim_core(rig.sim));
+    cr_assert_gt(stats.preempted, 0u);
+    cr_assert_eq(stats.kv_blocks_used, 0u);
+    return stats;
+}
+
+Test(sim_prefix, with_a_host_tier_a_preempted_request_computes_almost_nothing_again)
+{
+    struct ryz_core_stats without = swap(0), with = swap(16);
+    cr_assert(without.host_out_blocks == 0 && without.host_in_blocks == 0);
+    cr_assert_gt(without.tokens_recomputed, 4 * without.preempted);
+    cr_assert_gt(with.host_in_blocks, 0u);
+    /* What is lost of it is the block that was not full yet. */
+    cr_assert_leq(with.tokens_recomputed, 3 * with.preempted, "%lu in %lu preemptions",
+                  with.tokens_recomputed, with.preempted);
+    cr_assert_eq(with.host_dropped_blocks, 0u);
+}
+
+Test(sim_prefix, what_was_evicted_to_the_host_is_found_and_told_apart)
+{
+    struct ryz_sim_config config = config_with_cache();
+    const uint64_t others[] = {21, 22, 23, 24};
+    config.core.limits.kv_blocks = 5;
+    config.core.limits.kv_host_blocks = 8;
+    sim_rig_close(&rig);
+    event_count = 0;
+    sim_rig_open(&rig, &config);
+    submit(0, 0, 14, 1);
+    struct ryz_sim_request other = sim_rig_request(1, 10000, 16, 1);
+    other.hashes = others;
+    other.hash_count = 4;
+    sim_rig_submit(&rig, &other);
+    submit(2, 20000, 14, 1);
+    ryz_sim_run(rig.sim, RYZ_TIME_NEVER);
+    cr_assert_eq(rig.requests[2].cached_tokens, 12u);
+    /* Of its three blocks the first was evicted last, and one block was free all the time. */
+    struct ryz_core_stats stats = ryz_core_stats(ryz_sim_core(rig.sim));
+    cr_assert_eq(rig.requests[2].waste.host_tokens, stats.prompt_tokens_host);
+    cr_assert(stats.prompt_tokens_host > 0 && stats.prompt_tokens_host <= 12);
+    cr_assert_eq(stats.prompt_tokens_cached, 12u);
+    cr_assert_eq(stats.host_in_blocks * 4, stats.prompt_tokens_host);
+    cr_assert_eq(stats.cache_missed_blocks, 0u);
+    cr_assert_eq(rig.requests[0].waste.host_tokens, 0u);
+}
+
 Test(sim_prefix, a_prompt_beyond_the_context_is_refused_hashes_or_not)
 {
     static uint64_t many[64];
