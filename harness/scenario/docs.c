@@ -58,9 +58,8 @@ static const char sweep_text[] =
 
 static const char targets_text[] =
     "Each line is `metric = OP value` with OP one of `<= >= == < >`; the metric is\n"
-    "`[traffic.|value.]quantity.statistic`, words of `a-z 0-9 _` joined by dots (and `/` in a "
-    "swept\n"
-    "rate). Up to 64.\n"
+    "`[traffic.|value.]quantity.statistic`, words of `a-z 0-9 _` joined by dots (and the\n"
+    "units of a swept rate or size, `5/s`, `64MiB`). Up to 64.\n"
     "\n"
     "```ini\n"
     "[targets]\n"

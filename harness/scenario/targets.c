@@ -13,12 +13,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Words of a-z, 0-9 and _, joined by single dots; '/' for a swept rate, "5/s.ttft.p99". */
+#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_/"
+#define SIZE_LETTERS WORD_LETTERS "BKMGi"
+
+/* Words of a-z, 0-9 and _, joined by single dots; '/' for a swept rate, "5/s.ttft.p99", and the
+ * units of a swept size, "64MiB.cache.hit", in a word that begins with a digit. */
 static bool is_metric(const char *name)
 {
     size_t length = strlen(name);
-    bool good = length > 0 && length < sizeof((struct ryz_target_plan *)0)->metric &&
-                name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_./")] == '\0';
+    bool good = length > 0 && length < sizeof((struct ryz_target_plan *)0)->metric;
+    for (const char *word = name; good && *word != '\0';) {
+        bool number = *word >= '0' && *word <= '9';
+        word += strspn(word, number ? SIZE_LETTERS : WORD_LETTERS);
+        good = *word == '.' || *word == '\0';
+        if (*word == '.') word++;
+    }
     return good && name[0] != '.' && name[length - 1] != '.' && strstr(name, "..") == NULL;
 }
 

@@ -292,6 +292,8 @@ Test(mistakes, target_lines_are_checked_for_their_grammar)
          "s.ini:11: [targets] ttft.p99: \"2 x off b.ttft.p99\" is no quantity"},
         {GOOD "[targets]\nttft..p99 = <= 1 s\n", "s.ini:11: [targets] \"ttft..p99\" is no metric"},
         {GOOD "[targets]\n.p99 = <= 1 s\n", "s.ini:11: [targets] \".p99\" is no metric"},
+        {GOOD "[targets]\nMiB4.ttft.p99 = <= 1 s\n",
+         "s.ini:11: [targets] \"MiB4.ttft.p99\" is no metric"},
         {GOOD "[targets]\nTTFT = <= 1 s\n", "s.ini:11: [targets] \"TTFT\" is no metric"},
         {GOOD "[targets]\na = <= 1 s\na = >= 1 s\n", "s.ini:12: a was set at line 11 already"},
     };
