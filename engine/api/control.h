@@ -16,13 +16,14 @@
  * monotonic clock (the same for all processes of a machine):
  *   {"step":{"t_ns":..,"duration_ns":..,"sched_ns":..,"forward_ns":..,"prefill_tokens":..,
  *     "decode_requests":..,"context_tokens":..,"run_count":..,"failed":false,"running":..,
- *     "waiting":..,"batch_limit":..,"kv_blocks_used":..,"kv_blocks_total":..,"preempted":..}}
+ *     "waiting":..,"batch_limit":..,"kv_blocks_used":..,"kv_blocks_total":..,"kv_blocks_lent":..,
+ *     "kv_slots":..,"kv_slots_empty":..,"preempted":..}}
  *   {"span":{"trace_id":"32 hex","span_id":"16 hex","parent":"16 hex","request":..,"name":"..",
  *     "t0_ns":..,"t1_ns":..,"attr":..,"worker":..,"status":".."}}
  *   {"ok":true,"end":true,"steps":N,"spans":N,"dropped":N}
  * "stats" answers
  * {"ok":true,"now_ns":..,"active":..,"running":..,"waiting":..,"batch_limit":..,"kv_blocks_used":..,
- *   "kv_blocks_total":..,"arrived":..,"rejected":..,"finished":..,"cancelled":..,"preempted":..,
+ *   "kv_blocks_total":..,"kv_blocks_lent":..,"arrived":..,"rejected":..,"finished":..,"cancelled":..,"preempted":..,
  *   "steps":..,"failed_steps":..,"prompt_tokens_computed":..,"tokens_recomputed":..,
  *   "tokens_decoded":..,"kv_alloc_failures":..,"digest":"16 hex","fault_hits":[..]}.
  */

@@ -228,6 +228,9 @@ void ryz_control_write_step(struct ryz_json *json, const void *step_record)
     put_u64(json, "batch_limit", step->stats.batch_limit);
     put_u64(json, "kv_blocks_used", step->stats.kv_blocks_used);
     put_u64(json, "kv_blocks_total", step->stats.kv_blocks_total);
+    put_u64(json, "kv_blocks_lent", step->stats.kv_blocks_lent);
+    put_u64(json, "kv_slots", step->stats.kv_slots);
+    put_u64(json, "kv_slots_empty", step->stats.kv_slots_empty);
     put_u64(json, "preempted", step->stats.preempted);
     ryz_json_object_end(json);
     ryz_json_object_end(json);
@@ -280,6 +283,7 @@ void ryz_control_write_stats(struct ryz_json *json, const void *stats)
     put_u64(json, "batch_limit", s->core.batch_limit);
     put_u64(json, "kv_blocks_used", s->core.kv_blocks_used);
     put_u64(json, "kv_blocks_total", s->core.kv_blocks_total);
+    put_u64(json, "kv_blocks_lent", s->core.kv_blocks_lent);
     put_u64(json, "arrived", s->core.arrived);
     put_u64(json, "rejected", s->core.rejected);
     put_u64(json, "finished", s->core.finished);

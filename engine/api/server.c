@@ -208,7 +208,24 @@ static enum ryz_status check_options(const struct ryz_server_options *o, struct 
     if (strlen(o->model_name) >= RYZ_MODEL_NAME_MAX)
         return ryz_fail(error, RYZ_INVALID, "a model's name has up to %u bytes",
                         RYZ_MODEL_NAME_MAX - 1);
+    RYZ_ASSERT(o->tenant_count < RYZ_TENANTS_MAX);
+    for (uint32_t i = 0; i < o->tenant_count; i++)
+        if (!ryz_tenant_name_valid(o->tenants[i], strlen(o->tenants[i])))
+            return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is no tenant's name: 1 to %u of %s",
+                            o->tenants[i], RYZ_TENANT_BYTES_MAX, RYZ_TENANT_CHARACTERS);
     return RYZ_OK;
+}
+
+/* check_options has seen that there is room, and that they are names. */
+static void name_tenants(struct ryz_server *server)
+{
+    for (uint32_t i = 0; i < server->options.tenant_count; i++) {
+        uint16_t number = 0;
+        enum ryz_status status =
+            ryz_tenants_number(&server->tenants, server->options.tenants[i], &number);
+        RYZ_ASSERT(status == RYZ_OK && number == i + 1);
+    }
+    server->options.tenants = NULL;
 }
 
 enum ryz_status ryz_server_open(const struct ryz_server_options *options, struct ryz_server **out,
@@ -228,6 +245,7 @@ enum ryz_status ryz_server_open(const struct ryz_server_options *options, struct
     (void)pthread_cond_init(&server->idle, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     ryz_tenants_init(&server->tenants);
+    name_tenants(server);
     set_rules(server);
     const struct ryz_disconnect_options watch = {.connections_max = options->connections_max,
                                                  .clock = options->clock,

@@ -20,10 +20,14 @@ struct ryz_server_options {
     const struct ryz_clock *clock; /* monotonic */
     const struct ryz_clock *wall;  /* since 1970, for `created` */
     struct ryz_span_sink spans;    /* server.request and server.parse */
-    uint32_t connections_max;      /* more are refused */
-    size_t body_bytes_max;         /* larger requests get 413 */
-    uint64_t seed;                 /* of trace ids that we make */
-    struct ryz_faults *faults;     /* net.write; may be NULL */
+    /* [tenant_count] names whose tenants are numbered from 1 on before any other, as the engine's
+     * KV partitions want it; "default" is 0. Borrowed for the call. */
+    const char *const *tenants;
+    uint32_t tenant_count;
+    uint32_t connections_max;  /* more are refused */
+    size_t body_bytes_max;     /* larger requests get 413 */
+    uint64_t seed;             /* of trace ids that we make */
+    struct ryz_faults *faults; /* net.write; may be NULL */
 };
 
 struct ryz_server;

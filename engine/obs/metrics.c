@@ -7,6 +7,7 @@
  */
 #include "engine/obs/metrics.h"
 
+#include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 #include "engine/base/clock.h"
 
@@ -59,8 +60,14 @@ struct series {
     _Atomic uint64_t buckets[BOUNDS_MAX + 1]; /* not cumulative; the last used one is +Inf */
 };
 
+struct partition {
+    const char *tenant;      /* NULL: no such partition */
+    _Atomic uint64_t blocks; /* used << 32 | guaranteed, so that they belong together */
+};
+
 struct ryz_metrics {
     struct series series[RYZ_METRIC_COUNT];
+    struct partition partitions[RYZ_METRIC_PARTITIONS_MAX];
 };
 
 static const struct bounds *bounds_of(enum ryz_metric metric)
@@ -179,6 +186,54 @@ static void put_series(FILE *out, enum ryz_metric metric, const struct series *s
     }
 }
 
+static void put_partition(FILE *out, const char *name, const char *tenant, const char *model,
+                          uint32_t blocks)
+{
+    (void)fprintf(out, "%s{", name);
+    put_label(out, model);
+    (void)fprintf(out, ",tenant=\"%s\"} %" PRIu32 "\n", tenant, blocks);
+}
+
+/* Gauges with a tenant each, where the KV pool has partitions. */
+static void put_partitions(FILE *out, const struct ryz_metrics *metrics, const char *model)
+{
+    static const char *const names[] = {"ryz_kv_partition_blocks_used",
+                                        "ryz_kv_partition_blocks_guaranteed",
+                                        "ryz_kv_partition_blocks_borrowed"};
+    static const char *const helps[] = {"KV blocks held by a tenant's requests",
+                                        "KV blocks that a tenant is sure of",
+                                        "KV blocks that it holds beyond those"};
+    bool any = false;
+    for (uint32_t i = 0; i < RYZ_METRIC_PARTITIONS_MAX; i++)
+        any |= metrics->partitions[i].tenant != NULL;
+    for (uint32_t kind = 0; any && kind < 3; kind++) {
+        (void)fprintf(out, "# HELP %s %s\n# TYPE %s gauge\n", names[kind], helps[kind],
+                      names[kind]);
+        for (uint32_t i = 0; i < RYZ_METRIC_PARTITIONS_MAX; i++) {
+            const struct partition *p = &metrics->partitions[i];
+            uint64_t blocks = ryz_load_relaxed(&p->blocks);
+            uint32_t used = (uint32_t)(blocks >> 32), guaranteed = (uint32_t)blocks;
+            const uint32_t values[] = {used, guaranteed, used > guaranteed ? used - guaranteed : 0};
+            if (p->tenant != NULL) put_partition(out, names[kind], p->tenant, model, values[kind]);
+        }
+    }
+}
+
+void ryz_metrics_name_partition(struct ryz_metrics *metrics, uint32_t partition, const char *tenant)
+{
+    RYZ_ASSERT(partition < RYZ_METRIC_PARTITIONS_MAX);
+    if (metrics != NULL) metrics->partitions[partition].tenant = tenant;
+}
+
+void ryz_metrics_set_partition(struct ryz_metrics *metrics, uint32_t partition,
+                               uint32_t used_blocks, uint32_t guaranteed_blocks)
+{
+    RYZ_ASSERT(partition < RYZ_METRIC_PARTITIONS_MAX);
+    if (metrics == NULL) return;
+    ryz_store_relaxed(&metrics->partitions[partition].blocks,
+                      (uint64_t)used_blocks << 32 | guaranteed_blocks);
+}
+
 char *ryz_metrics_render(const struct ryz_metrics *metrics, const char *model, size_t *length)
 {
     static const struct ryz_metrics empty;
@@ -189,6 +244,7 @@ char *ryz_metrics_render(const struct ryz_metrics *metrics, const char *model, s
     if (out == NULL) return NULL;
     for (int i = 0; i < RYZ_METRIC_COUNT; i++)
         put_series(out, (enum ryz_metric)i, &metrics->series[i], model);
+    put_partitions(out, metrics, model);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(text);

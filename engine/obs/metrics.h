@@ -18,6 +18,9 @@
     X(REQUESTS_WAITING, GAUGE, "ryz_num_requests_waiting", "Requests in the queue")                \
     X(BATCH_LIMIT, GAUGE, "ryz_batch_limit", "Requests that may run, as the controller wants it")  \
     X(KV_BLOCKS_USED, GAUGE, "ryz_kv_blocks_used", "KV blocks held by requests")                   \
+    X(KV_BLOCKS_LENT, GAUGE, "ryz_kv_blocks_lent",                                                 \
+      "KV blocks guaranteed to tenants that do not use them, held by others")                      \
+    X(KV_SLOTS_EMPTY, GAUGE, "ryz_kv_slots_empty", "Tokens of room in held KV blocks, not used")   \
     X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_capacity", "KV blocks in the pool")                   \
     X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \
     X(REQUESTS_FINISHED, COUNTER, "ryz_requests_finished_total", "Requests answered in full")      \
@@ -57,6 +60,8 @@
     X(QUEUE_TIME, HISTOGRAM, "ryz_request_queue_time_seconds", "Arrival to first step")            \
     X(STEP_TIME, HISTOGRAM, "ryz_engine_step_seconds", "Duration of a forward pass")
 
+#define RYZ_METRIC_PARTITIONS_MAX 16u
+
 enum ryz_metric {
 #define X(name, kind, text, help) RYZ_METRIC_##name,
     RYZ_METRIC_TABLE(X)
@@ -72,6 +77,12 @@ void ryz_metrics_add(struct ryz_metrics *metrics, enum ryz_metric counter, uint6
 void ryz_metrics_set(struct ryz_metrics *metrics, enum ryz_metric gauge, int64_t value);
 /* Records a duration in a histogram. */
 void ryz_metrics_observe_ns(struct ryz_metrics *metrics, enum ryz_metric histogram, int64_t ns);
+/* Names a partition of the KV pool (below RYZ_METRIC_PARTITIONS_MAX) by its tenant, which makes its
+ * gauges appear; before other threads know the metrics. `tenant` is borrowed for good. */
+void ryz_metrics_name_partition(struct ryz_metrics *metrics, uint32_t partition,
+                                const char *tenant);
+void ryz_metrics_set_partition(struct ryz_metrics *metrics, uint32_t partition,
+                               uint32_t used_blocks, uint32_t guaranteed_blocks);
 /* Writes the exposition text (NUL-terminated), freed by the caller with free(); NULL when out of
  * memory. `model` becomes the label model_name. */
 char *ryz_metrics_render(const struct ryz_metrics *metrics, const char *model, size_t *length);

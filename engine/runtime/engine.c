@@ -110,6 +110,8 @@ static enum ryz_status open_core(struct ryz_engine *engine,
     engine->config.policy = policy->name; /* static, where the options' may go away */
     engine->config.seed = options->seed;
     engine->config.prefix_cache = options->prefix_cache;
+    engine->config.share_count = ryz_min_u32(options->share_count, RYZ_KV_SHARES_MAX);
+    memcpy(engine->config.shares, options->shares, sizeof engine->config.shares);
     engine->cache_key = options->cache_key;
     if (options->observer.event != NULL) {
         engine->config.log = log_event;

@@ -57,8 +57,10 @@ struct ryz_engine_options {
     uint64_t kv_bytes;
     uint64_t kv_host_bytes; /* beside it, for blocks that the prefix cache evicts; 0: none */
     const char *kv_type;    /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
-    bool prefix_cache;      /* beginnings that were computed before are found again */
-    uint64_t cache_key;     /* of the hashes; secret where clients are strangers (prefix_hash.h) */
+    struct ryz_kv_share shares[RYZ_KV_SHARES_MAX]; /* [share_count] tenants' parts of the KV pool */
+    uint32_t share_count;
+    bool prefix_cache;  /* beginnings that were computed before are found again */
+    uint64_t cache_key; /* of the hashes; secret where clients are strangers (prefix_hash.h) */
     uint64_t seed;
     const struct ryz_clock *clock; /* borrowed */
     struct ryz_engine_observer observer;

@@ -149,6 +149,12 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     ryz_metrics_set(metrics, RYZ_METRIC_BATCH_LIMIT, stats->batch_limit);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_USED, stats->kv_blocks_used);
     ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_TOTAL, stats->kv_blocks_total);
+    ryz_metrics_set(metrics, RYZ_METRIC_KV_BLOCKS_LENT, stats->kv_blocks_lent);
+    ryz_metrics_set(metrics, RYZ_METRIC_KV_SLOTS_EMPTY, (int64_t)stats->kv_slots_empty);
+    uint32_t partitions = 0;
+    const struct ryz_kv_partition *of = ryz_core_partitions(engine->core, &partitions);
+    for (uint32_t i = 0; i < partitions; i++)
+        ryz_metrics_set_partition(metrics, i, of[i].held_blocks, of[i].guaranteed_blocks);
     const struct ryz_core_stats *told = &engine->told;
     ryz_metrics_add(metrics, RYZ_METRIC_PREEMPTIONS, stats->preempted - told->preempted);
     ryz_metrics_add(metrics, RYZ_METRIC_RECOMPUTED_TOKENS,

@@ -413,6 +413,17 @@ uint64_t ryz_core_digest(const struct ryz_core *core)
     return core->digest;
 }
 
+/* Slots of held blocks without a token, yet or for good. Blocks that requests share are full. */
+static uint64_t empty_slots(const struct ryz_core *core)
+{
+    uint64_t empty = 0;
+    for (uint32_t i = 0; i < core->table.running_count; i++) {
+        const struct ryz_request_view *view = &core->table.requests[core->table.running[i]].view;
+        empty += (uint64_t)view->kv_blocks * core->limits.kv_block_tokens - view->computed_tokens;
+    }
+    return empty;
+}
+
 struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
 {
     struct ryz_core_stats stats = core->stats;
@@ -421,6 +432,8 @@ struct ryz_core_stats ryz_core_stats(const struct ryz_core *core)
     stats.batch_limit = ryz_batch_control_limits(&core->batch, &core->limits).batch_requests_max;
     stats.kv_blocks_total = ryz_kv_ledger_block_count(core->ledger);
     stats.kv_blocks_used = stats.kv_blocks_total - ryz_kv_ledger_free_count(core->ledger);
+    stats.kv_slots = (uint64_t)stats.kv_blocks_used * core->limits.kv_block_tokens;
+    stats.kv_slots_empty = empty_slots(core);
     stats.kv_blocks_lent = ryz_kv_partitions_lent(&core->partitions);
     struct ryz_kv_cache_stats cache = ryz_kv_ledger_cache_stats(core->ledger);
     stats.kv_blocks_cached = ryz_kv_ledger_cached_count(core->ledger);

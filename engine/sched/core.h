@@ -127,6 +127,8 @@ struct ryz_core_stats {
     uint32_t kv_blocks_lent;      /* guaranteed to tenants that do not use them, held by others */
     uint32_t kv_blocks_cached;    /* of those not used: with contents that may be found again */
     uint32_t kv_host_blocks_used; /* host blocks with such contents */
+    uint64_t kv_slots;            /* tokens that the used blocks have room for */
+    uint64_t kv_slots_empty;      /* of those, how many hold no token: ends of last blocks */
     uint64_t arrived, rejected, finished, cancelled, preempted;
     uint64_t rejected_late; /* of the rejected: for a deadline */
     uint64_t starved;       /* moved to the front after starve_ns */

@@ -202,6 +202,9 @@ static void take_step(const json_t *object, struct ryz_control_records *records)
                   .batch_limit = get_u32(object, "batch_limit"),
                   .kv_blocks_used = get_u32(object, "kv_blocks_used"),
                   .kv_blocks_total = get_u32(object, "kv_blocks_total"),
+                  .kv_blocks_lent = get_u32(object, "kv_blocks_lent"),
+                  .kv_slots = get_u32(object, "kv_slots"),
+                  .kv_slots_empty = get_u32(object, "kv_slots_empty"),
                   .preempted = get_u32(object, "preempted")},
     };
     records->count++;

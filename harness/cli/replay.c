@@ -11,6 +11,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Files from before a limit or a deadline have no such column, which reads as an absent time. */
 static int64_t known(int64_t ns)
@@ -18,9 +20,24 @@ static int64_t known(int64_t ns)
     return ns == RYZ_TIME_NONE ? 0 : ns;
 }
 
+/* "3:400 5:200" to shares; what is no number reads as 0, which the core refuses. */
+static uint32_t shares_of(const char *text, struct ryz_kv_share *shares)
+{
+    uint32_t count = 0;
+    char *end = NULL;
+    while (*text != '\0' && count < RYZ_KV_SHARES_MAX) {
+        shares[count].tenant = (uint16_t)strtoul(text, &end, 10);
+        if (*end == ':') shares[count].permille = (uint16_t)strtoul(end + 1, &end, 10);
+        text = end + strcspn(end, " ");
+        text += strspn(text, " ");
+        count++;
+    }
+    return count;
+}
+
 static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
 {
-    return (struct ryz_core_config){
+    struct ryz_core_config config = {
         .policy = row->policy,
         .seed = row->seed,
         .prefix_cache = row->prefix_cache != 0,
@@ -41,6 +58,8 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .headroom_adapts = row->headroom_adapts != 0,
                    .queue_tokens_max = row->queue_tokens_max},
     };
+    config.share_count = shares_of(row->kv_partitions, config.shares);
+    return config;
 }
 
 /* Replays one run; *differs is set when the digests do. */

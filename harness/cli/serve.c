@@ -5,6 +5,7 @@
  */
 #include "engine/api/control.h"
 #include "engine/api/server.h"
+#include "engine/api/tenants.h"
 #include "engine/base/atomic.h"
 #include "engine/base/thread_pool.h"
 #include "engine/obs/log.h"
@@ -14,6 +15,7 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
 #include "harness/drive/real_clock.h"
+#include "harness/scenario/values.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -26,8 +28,8 @@
 #define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
-    const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *control, *otlp, *name,
-        *log_level;
+    const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *kv_partitions, *control,
+        *otlp, *name, *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, kv_host_bytes, seed;
@@ -44,6 +46,9 @@ struct serve {
     struct ryz_span_sink export; /* of otlp */
     struct ryz_engine *engine;
     struct ryz_server *server;
+    struct ryz_kv_shares_plan shares;
+    const char *tenants[RYZ_KV_SHARES_PLAN_MAX]; /* [tenant_count] of the shares, but "default" */
+    uint32_t tenant_count;
     _Atomic(struct ryz_control *) control; /* observers may run before it is open */
 };
 
@@ -102,6 +107,28 @@ static uint64_t draw_key(const struct serve_options *o)
     return got == (ssize_t)sizeof key ? key : o->seed;
 }
 
+/* Parts of the KV pool: tenants are numbered in the order in which they are given, see
+ * open_server; number 0 is "default". */
+static enum ryz_status take_shares(struct serve *serve, const struct serve_options *o,
+                                   struct ryz_engine_options *options, struct ryz_error *error)
+{
+    struct ryz_error why;
+    if (ryz_value_kv_shares(o->kv_partitions, &serve->shares, &why) != RYZ_OK)
+        return ryz_fail(error, RYZ_INVALID, "--kv-partitions: %.150s", why.text);
+    for (uint32_t i = 0; i < serve->shares.count; i++) {
+        const char *tenant = serve->shares.of[i].tenant;
+        bool others = strcmp(tenant, "default") == 0;
+        if (!others) serve->tenants[serve->tenant_count++] = tenant;
+        options->shares[i] = (struct ryz_kv_share){
+            .tenant = (uint16_t)(others ? RYZ_TENANT_DEFAULT : serve->tenant_count),
+            .permille = serve->shares.of[i].permille};
+        ryz_metrics_name_partition(serve->metrics, i + 1, tenant);
+    }
+    options->share_count = serve->shares.count;
+    if (serve->shares.count > 0) ryz_metrics_name_partition(serve->metrics, 0, "(others)");
+    return RYZ_OK;
+}
+
 static enum ryz_status open_engine(struct serve *serve, const struct serve_options *o,
                                    struct ryz_error *error)
 {
@@ -141,7 +168,8 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
         .metrics = serve->metrics,
         .logger = &serve->logger,
     };
-    return ryz_engine_open(&options, &serve->engine, error);
+    enum ryz_status status = take_shares(serve, o, &options, error);
+    return status == RYZ_OK ? ryz_engine_open(&options, &serve->engine, error) : status;
 }
 
 static enum ryz_status open_server(struct serve *serve, const struct serve_options *o,
@@ -158,6 +186,8 @@ static enum ryz_status open_server(struct serve *serve, const struct serve_optio
         .clock = serve->monotonic,
         .wall = serve->wall,
         .spans = {.emit = on_span, .context = serve},
+        .tenants = serve->tenants,
+        .tenant_count = serve->tenant_count,
         .connections_max = o->connections,
         .body_bytes_max = (size_t)16 << 20,
         .seed = o->seed,
@@ -273,6 +303,7 @@ static struct serve_options given = {.host = "127.0.0.1",
                                      .kv_type = "bf16",
                                      .policy = "fcfs",
                                      .admit = "prompt",
+                                     .kv_partitions = "none",
                                      .log_level = "info",
                                      .max_batch = 16,
                                      .max_batch_tokens = 512,
@@ -320,6 +351,8 @@ static const struct ryz_option options[] = {
      "host memory for KV blocks that are evicted (none)"},
     {"kv-type", RYZ_OPTION_TEXT, &given.kv_type, "TYPE",
      "bf16, or int8: nearly twice the tokens (bf16)"},
+    {"kv-partitions", RYZ_OPTION_TEXT, &given.kv_partitions, "SHARES",
+     "parts of it that tenants are guaranteed, e.g. \"a@40% b@20%\" (none)"},
     {"connections", RYZ_OPTION_U32, &given.connections, "N", "open connections (1024)"},
     {"control", RYZ_OPTION_TEXT, &given.control, "PATH",
      "Unix socket for fault plans and records (off)"},

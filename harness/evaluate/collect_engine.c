@@ -30,6 +30,10 @@ static double step_value(const struct ryz_step_row *step, enum ryz_quantity quan
         return (double)step->prefill_tokens + step->decode_requests;
     case RYZ_Q_KV_UTIL:
         return share(step->kv_used, step->kv_total);
+    case RYZ_Q_KV_LENT:
+        return share(step->kv_lent, step->kv_total);
+    case RYZ_Q_KV_WASTE:
+        return step->kv_slots > 0 ? (double)step->kv_empty / (double)step->kv_slots : (double)NAN;
     case RYZ_Q_WAITING:
         return step->waiting;
     default:
@@ -113,6 +117,8 @@ bool ryz_collect_engine_samples(const struct ryz_view *view, enum ryz_quantity q
     case RYZ_Q_BATCH_LIMIT:
     case RYZ_Q_BATCH_TOKENS:
     case RYZ_Q_KV_UTIL:
+    case RYZ_Q_KV_LENT:
+    case RYZ_Q_KV_WASTE:
     case RYZ_Q_WAITING:
         add_steps(view, quantity, out);
         return true;

@@ -136,6 +136,10 @@
       "prefill_tokens + decode_requests of every step", "tokens computed in a step")               \
     X(KV_UTIL, "kv.util", SAMPLES, RATIO, MORE, MEAN, "kv_used / kv_total after every step",       \
       "share of the KV cache in use")                                                              \
+    X(KV_LENT, "kv.lent", SAMPLES, RATIO, NEITHER, MEAN, "kv_lent / kv_total after every step",    \
+      "share of the KV cache that tenants are guaranteed, do not use, and others hold")            \
+    X(KV_WASTE, "kv.waste", SAMPLES, RATIO, LESS, MEAN, "kv_empty / kv_slots after every step",    \
+      "share of the held KV blocks' room without a token: internal fragmentation")                 \
     X(WAITING, "waiting", SAMPLES, COUNT, LESS, NONE, "waiting after every step",                  \
       "requests in the engine's queue")                                                            \
     X(PREEMPTIONS, "preemptions", NUMBER, COUNT, LESS, NONE,                                       \

@@ -179,6 +179,10 @@ enum ryz_run_event_kind {
     X(U64, recomputed, 0, "1", "tokens computed again after preemptions so far")                   \
     X(U64, decoded, 0, "1", "tokens decoded so far")                                               \
     X(U64, kv_failures, 0, "1", "injected failures of KV allocation so far")                       \
+    X(U32, kv_lent, 0, "1",                                                                        \
+      "KV blocks guaranteed to tenants that do not use them, held by others")                      \
+    X(U64, kv_slots, 0, "1", "tokens that the held KV blocks have room for")                       \
+    X(U64, kv_empty, 0, "1", "of those, how many hold no token: ends of last blocks")              \
     X(U32, kv_cached, 0, "1", "free KV blocks whose contents can be found again")                  \
     X(U64, cache_asked, 0, "1", "tokens asked of the prefix cache so far")                         \
     X(U64, cache_found, 0, "1", "prompt tokens found in it so far")                                \
@@ -222,6 +226,7 @@ enum ryz_run_event_kind {
     X(U32, admit_late, 0, "1", "1: requests believed to miss their deadline are taken")            \
     X(U32, admit, 0, "1", "blocks free for a start: 0 of the prompt, 1 whole output, 2 a chunk")   \
     X(U32, headroom_adapts, 0, "1", "1: admissions kept more blocks free after preemptions")       \
+    X(STR, kv_partitions, 144, "1", "tenant:permille of the KV pool that it is guaranteed, ...")   \
     X(U32, queue_tokens_max, 0, "1", "prompt tokens of waiting requests; 0: no limit")             \
     X(U32, batch_requests_max, 0, "1", "requests in one step")                                     \
     X(U32, batch_tokens_max, 0, "1", "tokens in one step")                                         \

@@ -35,12 +35,24 @@ static void add_ms(char *text, size_t capacity, const char *option, int64_t ns)
         (void)snprintf(text + used, capacity - used, " --%s %.9g", option, (double)ns / 1e6);
 }
 
+/* Appends the tenants' shares, which hold no blanks here. */
+static void add_shares(char *text, size_t capacity, const struct ryz_kv_shares_plan *shares)
+{
+    for (uint32_t i = 0; i < shares->count; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, capacity - used, "%s%s@%u.%u%%",
+                       i == 0 ? " --kv-partitions " : ",", shares->of[i].tenant,
+                       shares->of[i].permille / 10u, shares->of[i].permille % 10u);
+    }
+}
+
 /* All of them, not only those that the scenario gives: the defaults of the scenario hold, whatever
  * those of the server are. */
 static bool put_engine(struct line *line, const struct ryz_plan *plan)
 {
     const struct ryz_engine_plan *engine = &plan->engine;
-    char text[512], threads[32] = "", queue[48] = "", times[128] = "", host[48] = "";
+    char text[2048], threads[32] = "", queue[48] = "", times[128] = "", host[48] = "",
+                     shares[1024] = "";
     if (engine->threads != 0)
         (void)snprintf(threads, sizeof threads, " --threads %u", engine->threads);
     if (engine->queue_tokens != 0)
@@ -52,14 +64,15 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     add_ms(times, sizeof times, "starvation", engine->starve_ns);
     add_ms(times, sizeof times, "step-target", engine->step_ns_max);
     add_ms(times, sizeof times, "itl-target", engine->itl_target_ns);
+    add_shares(shares, sizeof shares, &engine->kv_shares);
     int length = snprintf(
         text, sizeof text,
         "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s --kv %lluB%s --kv-type %s "
+        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s%s --kv %lluB%s --kv-type %s "
         "--seed %llu",
         engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
         engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, engine->admit, queue,
-        times, strcmp(engine->headroom, "fixed") == 0 ? " --fixed-headroom" : "",
+        times, shares, strcmp(engine->headroom, "fixed") == 0 ? " --fixed-headroom" : "",
         engine->admit_late ? "" : " --refuse-late",
         engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
         host, engine->kv_type, (unsigned long long)plan->seed);

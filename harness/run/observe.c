@@ -32,6 +32,9 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->recomputed = stats->tokens_recomputed;
     row->decoded = stats->tokens_decoded;
     row->kv_failures = stats->kv_alloc_failures;
+    row->kv_lent = stats->kv_blocks_lent;
+    row->kv_slots = stats->kv_slots;
+    row->kv_empty = stats->kv_slots_empty;
     row->kv_cached = stats->kv_blocks_cached;
     row->cache_asked = stats->cache_lookup_tokens;
     row->cache_found = stats->prompt_tokens_cached;

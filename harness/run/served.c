@@ -55,6 +55,22 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
     return limits;
 }
 
+uint32_t ryz_served_shares(const struct ryz_plan *plan,
+                           struct ryz_kv_share shares[RYZ_KV_SHARES_MAX])
+{
+    const struct ryz_kv_shares_plan *wanted = &plan->engine.kv_shares;
+    _Static_assert(RYZ_KV_SHARES_PLAN_MAX == RYZ_KV_SHARES_MAX, "one bound");
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        uint32_t t = 0; /* the first traffic of the tenant, see flights.c; a plan has one */
+        while (t + 1 < plan->traffic_count &&
+               strcmp(plan->traffic[t].tenant, wanted->of[i].tenant) != 0)
+            t++;
+        shares[i] =
+            (struct ryz_kv_share){.tenant = (uint16_t)t, .permille = wanted->of[i].permille};
+    }
+    return wanted->count;
+}
+
 static enum ryz_status open_embedded(const struct ryz_plan *plan,
                                      const struct ryz_engine_observer *observer,
                                      struct ryz_served *served, struct ryz_error *error)
@@ -77,6 +93,7 @@ static enum ryz_status open_embedded(const struct ryz_plan *plan,
         .clock = clock,
         .observer = *observer,
     };
+    options.share_count = ryz_served_shares(plan, options.shares);
     enum ryz_status status = ryz_engine_open(&options, &served->engine, error);
     if (status != RYZ_OK) return status;
     served->model = ryz_engine_model(served->engine);

@@ -36,6 +36,9 @@ RYZ_MUST_USE enum ryz_status ryz_served_open(const struct ryz_plan *plan,
                                              struct ryz_error *error);
 void ryz_served_close(struct ryz_served *served);
 
+/* The plan's parts of the KV pool by the numbers that tenants have in the process; their count. */
+uint32_t ryz_served_shares(const struct ryz_plan *plan,
+                           struct ryz_kv_share shares[RYZ_KV_SHARES_MAX]);
 /* The scheduler limits that a plan asks for; kv_blocks for a model of this shape (0 without). */
 struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
                                           const struct ryz_model_info *info);

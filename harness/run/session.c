@@ -165,6 +165,7 @@ static enum ryz_status simulate(struct session *session, const struct ryz_drive_
                                                  .prefix_cache = plan->engine.prefix_cache,
                                                  .log = log_sim_event,
                                                  .log_context = session->recorder};
+    session->sim_core.share_count = ryz_served_shares(plan, session->sim_core.shares);
     struct ryz_sim_config config = {.core = session->sim_core,
                                     .world = ryz_cost_model_source(&session->served.cost),
                                     .noise_cv = session->served.cost.noise_cv,
@@ -250,6 +251,10 @@ static void record_core(struct session *session, const struct ryz_core_config *c
                                        .queue_requests_max = limits->queue_requests_max,
                                        .context_tokens_max = limits->context_tokens_max};
     (void)snprintf(row.policy, sizeof row.policy, "%s", config->policy);
+    for (uint32_t i = 0, used = 0; i < config->share_count; i++)
+        used += (uint32_t)snprintf(row.kv_partitions + used, sizeof row.kv_partitions - used,
+                                   "%s%u:%u", i > 0 ? " " : "", config->shares[i].tenant,
+                                   config->shares[i].permille);
     (void)ryz_record(session->recorder, &row);
 }
 

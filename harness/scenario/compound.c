@@ -268,3 +268,50 @@ enum ryz_status ryz_value_action(const char *text, struct ryz_fault *fault, stru
     fault->value_ns = value_ns;
     return RYZ_OK;
 }
+
+/* "name@40%" to one share more. */
+static enum ryz_status add_share(const char *word, struct ryz_kv_shares_plan *shares,
+                                 struct ryz_error *error)
+{
+    const char *at = strchr(word, '@');
+    size_t length = at != NULL ? (size_t)(at - word) : 0;
+    double share = 0.0;
+    if (length == 0 || length >= RYZ_NAME_MAX)
+        return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is no share of a tenant: write name@40%%",
+                        word);
+    enum ryz_status status = ryz_units_parse(at + 1, RYZ_UNIT_RATIO, &share, error);
+    if (status != RYZ_OK) return status;
+    if (share < 0.001 || share > 1.0)
+        return ryz_fail(error, RYZ_INVALID, "\"%.40s\": a share is 0.1 %% to 100 %%", word);
+    if (shares->count == RYZ_KV_SHARES_PLAN_MAX)
+        return ryz_fail(error, RYZ_INVALID, "more than %u tenants", RYZ_KV_SHARES_PLAN_MAX);
+    for (uint32_t i = 0; i < shares->count; i++)
+        if (strlen(shares->of[i].tenant) == length &&
+            memcmp(shares->of[i].tenant, word, length) == 0)
+            return ryz_fail(error, RYZ_INVALID, "%s is given twice", shares->of[i].tenant);
+    memcpy(shares->of[shares->count].tenant, word, length);
+    shares->of[shares->count++].permille = (uint16_t)lround(1000.0 * share);
+    return RYZ_OK;
+}
+
+enum ryz_status ryz_value_kv_shares(const char *text, struct ryz_kv_shares_plan *shares,
+                                    struct ryz_error *error)
+{
+    struct ryz_kv_shares_plan result = {0};
+    uint32_t permille = 0;
+    char word[PIECE_MAX];
+    for (size_t length; strcmp(text, "none") != 0; text += length) {
+        text += strspn(text, " \t,");
+        length = strcspn(text, " \t,");
+        if (length == 0) break;
+        if (!trim(text, length, word))
+            return ryz_fail(error, RYZ_INVALID, "\"%.40s\" is too long", text);
+        enum ryz_status status = add_share(word, &result, error);
+        if (status != RYZ_OK) return status;
+    }
+    for (uint32_t i = 0; i < result.count; i++) permille += result.of[i].permille;
+    if (permille > 1000)
+        return ryz_fail(error, RYZ_INVALID, "shares of %.1f %% together", permille / 10.0);
+    *shares = result;
+    return RYZ_OK;
+}

@@ -53,6 +53,7 @@ enum ryz_section {
     X(SHARE, "share, `5 %`")                                                                       \
     X(DIST, "`fixed N`, `uniform A..B`, `lognormal mean=M sd=S max=N`")                            \
     X(SLO, "`ttft<=400ms tpot<=80ms e2e<=8s`, each optional")                                      \
+    X(SHARES, "tenants with their shares, `a@40% b@20%`")                                          \
     X(WINDOW, "`0 s .. 300 s`")                                                                    \
     X(POINT, "fault point, see below")                                                             \
     X(ACTION, "`delay T`, `fail P`, `error P`, `disconnect P`, `kill`")
@@ -106,6 +107,9 @@ enum ryz_value_type {
       "none", "Host memory for KV blocks that the prefix cache evicts; they are copied back")      \
     X(ENGINE, kv_type, WORD, ryz_engine_plan, kv_type, "bf16", 0, 0, "bf16 int8",                  \
       "Storage of keys and values; int8, with a scale per vector, holds nearly twice the tokens")  \
+    X(ENGINE, kv_partitions, SHARES, ryz_engine_plan, kv_shares, "none", 0, 0, "none",             \
+      "Parts of the KV cache that tenants are guaranteed; what one does not use is lent, and "     \
+      "taken back by preemption when it is needed")                                                \
     X(ENGINE, max_queue, COUNT, ryz_engine_plan, max_queue, "256", 1, 65536, "",                   \
       "Waiting requests; one more is refused")                                                     \
     X(ENGINE, queue_tokens, TOKENS, ryz_engine_plan, queue_tokens, "none", 1, 1e9, "none",         \

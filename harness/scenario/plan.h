@@ -23,6 +23,10 @@
 #define RYZ_VALUES_MAX   32u
 #define RYZ_INCLUDES_MAX 4u
 
+#define RYZ_KV_SHARES_PLAN_MAX                                                                     \
+    15u /* tenants with a part of the KV pool, as the scheduler has it                             \
+         */
+
 enum ryz_target_kind { RYZ_TARGET_EMBEDDED, RYZ_TARGET_HTTP, RYZ_TARGET_SIMULATOR };
 enum ryz_run_mode { RYZ_MODE_PERFORMANCE, RYZ_MODE_ACCURACY, RYZ_MODE_BOTH };
 enum ryz_arrival_kind {
@@ -45,6 +49,15 @@ struct ryz_length_dist {
 /* "ttft<=400ms tpot<=80ms e2e<=8s"; RYZ_TIME_NEVER where not given. */
 struct ryz_slo {
     int64_t ttft_ns, tpot_ns, e2e_ns;
+};
+
+/* "victim@40% noise@20%": tenants' guaranteed parts of the KV pool. */
+struct ryz_kv_shares_plan {
+    uint32_t count;
+    struct {
+        char tenant[RYZ_NAME_MAX];
+        uint16_t permille;
+    } of[RYZ_KV_SHARES_PLAN_MAX];
 };
 
 struct ryz_traffic_plan {
@@ -72,22 +85,23 @@ struct ryz_traffic_plan {
 
 struct ryz_engine_plan {
     enum ryz_target_kind target;
-    char backend[16];           /* "cpu" | "cuda" */
-    char isa[16];               /* "auto" | "ref" | "avx2" | "avx512" */
-    uint32_t threads;           /* 0: all cores */
-    char scheduler[16];         /* "fcfs" */
-    uint32_t max_batch;         /* requests in one step */
-    uint32_t max_batch_tokens;  /* tokens in one step */
-    uint32_t prefill_chunk;     /* tokens of one request in one step */
-    uint64_t kv_bytes;          /* budget of the KV cache */
-    uint64_t kv_host_bytes;     /* of the host memory behind it; 0: none */
-    char kv_type[8];            /* "bf16" | "int8" */
-    uint32_t max_queue;         /* waiting requests; more are refused */
-    uint32_t queue_tokens;      /* prompt tokens of waiting requests; 0: no limit */
-    int64_t queue_wait_ns;      /* believed wait for a first token; 0: no limit */
-    int64_t starve_ns;          /* who waited longer goes first; 0: nobody */
-    char admit[8];              /* "prompt" | "whole" | "chunk" */
-    char headroom[12];          /* "adaptive" | "fixed" */
+    char backend[16];          /* "cpu" | "cuda" */
+    char isa[16];              /* "auto" | "ref" | "avx2" | "avx512" */
+    uint32_t threads;          /* 0: all cores */
+    char scheduler[16];        /* "fcfs" */
+    uint32_t max_batch;        /* requests in one step */
+    uint32_t max_batch_tokens; /* tokens in one step */
+    uint32_t prefill_chunk;    /* tokens of one request in one step */
+    uint64_t kv_bytes;         /* budget of the KV cache */
+    uint64_t kv_host_bytes;    /* of the host memory behind it; 0: none */
+    char kv_type[8];           /* "bf16" | "int8" */
+    uint32_t max_queue;        /* waiting requests; more are refused */
+    uint32_t queue_tokens;     /* prompt tokens of waiting requests; 0: no limit */
+    int64_t queue_wait_ns;     /* believed wait for a first token; 0: no limit */
+    int64_t starve_ns;         /* who waited longer goes first; 0: nobody */
+    char admit[8];             /* "prompt" | "whole" | "chunk" */
+    char headroom[12];         /* "adaptive" | "fixed" */
+    struct ryz_kv_shares_plan kv_shares;
     bool prefix_cache;          /* find beginnings that were computed before */
     bool admit_late;            /* take requests that are believed to miss a deadline */
     int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */

@@ -190,7 +190,8 @@ static void check_unreached(const struct check *check, const struct ryz_instance
         "isa",           "threads",      "scheduler",  "max_batch",  "max_batch_tokens",
         "prefill_chunk", "kv",           "kv_type",    "max_queue",  "step_target",
         "quant",         "queue_tokens", "queue_wait", "starvation", "admit_late",
-        "prefix_cache",  "admit",        "headroom",   "itl_target", "kv_host"};
+        "prefix_cache",  "admit",        "headroom",   "itl_target", "kv_host",
+        "kv_partitions"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {
@@ -202,6 +203,22 @@ static void check_unreached(const struct check *check, const struct ryz_instance
                                      ? ": put {engine} into spawn, which gives ryz serve the keys "
                                        "of this section"
                                      : " at url; a sweep of it needs spawn with {engine}");
+    }
+}
+
+/* Inside the process a tenant is the number of a traffic. */
+static void check_shares(const struct check *check, const struct ryz_instance *instance)
+{
+    const struct ryz_plan *plan = check->plan;
+    if (plan->engine.target == RYZ_TARGET_HTTP) return;
+    for (uint32_t i = 0; i < plan->engine.kv_shares.count; i++) {
+        const char *tenant = plan->engine.kv_shares.of[i].tenant;
+        bool known = false;
+        for (uint32_t t = 0; t < plan->traffic_count; t++)
+            known |= strcmp(plan->traffic[t].tenant, tenant) == 0;
+        if (!known)
+            ryz_settings_mistake(check->settings, origin_of(check, instance, "kv_partitions"),
+                                 "[engine] kv_partitions: no traffic has tenant = %s", tenant);
     }
 }
 
@@ -241,6 +258,7 @@ static void check_engine(const struct check *check)
                              "[engine] kv_host in the simulator needs a [model] path, which gives "
                              "the size of a block");
     check_unreached(check, instance);
+    check_shares(check, instance);
     if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)
         ryz_settings_mistake(settings, target,
                              "accuracy is measured on the embedded engine only: set target = "

@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_/"
+#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_/@%"
 #define SIZE_LETTERS WORD_LETTERS "BKMGi"
 
-/* Words of a-z, 0-9 and _, joined by single dots; '/' for a swept rate, "5/s.ttft.p99", and the
- * units of a swept size, "64MiB.cache.hit", in a word that begins with a digit. */
+/* Words of a-z, 0-9 and _, joined by single dots; '/', '@' and '%' for swept rates and shares,
+ * "5/s.ttft.p99", and the units of a swept size, "64MiB.cache.hit", in a word that begins with a
+ * digit. */
 static bool is_metric(const char *name)
 {
     size_t length = strlen(name);

@@ -23,6 +23,10 @@ RYZ_MUST_USE enum ryz_status ryz_value_dist(const char *text, const struct ryz_k
                                             struct ryz_length_dist *dist, struct ryz_error *error);
 RYZ_MUST_USE enum ryz_status ryz_value_slo(const char *text, struct ryz_slo *slo,
                                            struct ryz_error *error);
+/* Also for the command line of `ryz serve`: blanks or commas between "name@40%" parts, or "none".
+ */
+RYZ_MUST_USE enum ryz_status
+ryz_value_kv_shares(const char *text, struct ryz_kv_shares_plan *shares, struct ryz_error *error);
 /* window[0] is the begin, window[1] the end, both in ns. */
 RYZ_MUST_USE enum ryz_status ryz_value_window(const char *text, int64_t window[2],
                                               struct ryz_error *error);

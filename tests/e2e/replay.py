@@ -56,6 +56,22 @@ def main():
             code, text = bench.call("replay", copy)
             check(code in (1, 4), "an altered %s is found out, exit %d:\n%s" % (column, code, text))
             print("altered %s: exit %d" % (column, code))
+
+        # With parts of the KV pool and a pool that is too small, too.
+        shares = bench.write("shares.ini", scenario(
+            engine="target = embedded\nmax_batch = 8\nkv = 1 MiB\nscheduler = tiered\n"
+                   "kv_partitions = main@30%",
+            traffic="rate = 200 /s\nduration = 1 s\nprompt = uniform 4..64\noutput = uniform 16..64\n"
+                    "tenant = main",
+            more="[traffic.noise]\narrival = poisson\nrate = 400 /s\nduration = 1 s\n"
+                 "prompt = uniform 4..64\noutput = uniform 16..64\n"))
+        results = bench.run(shares, "shares")
+        steps = table(results, "engine")
+        check(steps["preempt"][-1] > 0, "somebody was preempted")
+        check((steps["kv_lent"] > 0).any(), "the guarantee was lent")
+        check((steps["kv_empty"] <= steps["kv_slots"]).all(), "no more room is empty than there is")
+        text = bench.expect(0, "replay", results)
+        check("equal" in text, "replay knows the parts of the KV pool:\n" + text)
     return 0
 
 

@@ -55,6 +55,25 @@ Test(metrics, every_metric_of_the_table_is_described)
     ryz_metrics_close(metrics);
 }
 
+Test(metrics, partitions_have_gauges_with_their_tenants)
+{
+    struct ryz_metrics *metrics = open_metrics();
+    char *text = render(metrics, "m");
+    cr_assert_null(strstr(text, "ryz_kv_partition"), "there are none");
+    free(text);
+    ryz_metrics_name_partition(metrics, 0, "(others)");
+    ryz_metrics_name_partition(metrics, 1, "victim");
+    ryz_metrics_set_partition(metrics, 0, 7, 0);
+    ryz_metrics_set_partition(metrics, 1, 12, 10);
+    text = render(metrics, "m");
+    assert_line(text, "ryz_kv_partition_blocks_used{model_name=\"m\",tenant=\"(others)\"} 7");
+    assert_line(text, "ryz_kv_partition_blocks_used{model_name=\"m\",tenant=\"victim\"} 12");
+    assert_line(text, "ryz_kv_partition_blocks_guaranteed{model_name=\"m\",tenant=\"victim\"} 10");
+    assert_line(text, "ryz_kv_partition_blocks_borrowed{model_name=\"m\",tenant=\"victim\"} 2");
+    free(text);
+    ryz_metrics_close(metrics);
+}
+
 Test(metrics, counters_add_and_gauges_are_set)
 {
     struct ryz_metrics *metrics = open_metrics();

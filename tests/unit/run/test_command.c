@@ -57,6 +57,11 @@ Test(command, the_engine_section_becomes_options)
     cr_assert_not_null(strstr(
         out,
         " --max-queue 32 --admit prompt --step-target 12.5 --kv 1048576B --kv-type int8 --seed"));
+    plan.engine.kv_shares = (struct ryz_kv_shares_plan){
+        .count = 2, .of = {{.tenant = "a", .permille = 400}, {.tenant = "b", .permille = 5}}};
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --kv-partitions a@40.0%,b@0.5% --kv 1048576B"));
+    plan.engine.kv_shares.count = 0;
     plan.engine.queue_tokens = 4000000000;
     plan.engine.queue_wait_ns = 2500 * RYZ_NS_PER_MS;
     plan.engine.starve_ns = 86400 * RYZ_NS_PER_S;

@@ -84,6 +84,27 @@ Test(values, objectives_read)
         cr_assert_eq(ryz_value_slo(bad[i], &slo, NULL), RYZ_INVALID, "\"%s\" was taken", bad[i]);
 }
 
+Test(values, shares_of_tenants_read)
+{
+    struct ryz_kv_shares_plan shares = {0};
+    cr_assert_eq(ryz_value_kv_shares("victim@40% b-1@0.5%,c@59.5%", &shares, NULL), RYZ_OK);
+    cr_assert_eq(shares.count, 3u);
+    cr_assert_str_eq(shares.of[0].tenant, "victim");
+    cr_assert_eq(shares.of[0].permille, 400);
+    cr_assert_str_eq(shares.of[1].tenant, "b-1");
+    cr_assert_eq(shares.of[1].permille, 5);
+    cr_assert_eq(shares.of[2].permille, 595);
+    static const char *const bad[] = {"victim",    "victim@",      "@40%",        "victim@40",
+                                      "victim@0%", "victim@101%",  "a@60% b@41%", "a@10% a@20%",
+                                      "a @ 10%",   "a@10%; b@20%", "40%"};
+    for (size_t i = 0; i < RYZ_COUNT_OF(bad); i++)
+        cr_assert_eq(ryz_value_kv_shares(bad[i], &shares, NULL), RYZ_INVALID, "\"%s\" was taken",
+                     bad[i]);
+    cr_assert_eq(shares.count, 3u, "a refused value changes nothing");
+    cr_assert_eq(ryz_value_kv_shares("none", &shares, NULL), RYZ_OK);
+    cr_assert_eq(shares.count, 0u);
+}
+
 Test(values, windows_read)
 {
     int64_t window[2];

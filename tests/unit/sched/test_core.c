@@ -397,3 +397,67 @@ Test(core, every_decision_changes_the_digest)
     (void)rig_next(&rig);
     cr_assert_neq(ryz_core_digest(rig.core), before, "a plan");
 }
+
+Test(core, slots_without_a_token_are_counted)
+{
+    (void)rig_arrive(&rig, 1, 9, 8); /* 3 blocks of 4 */
+    cr_assert(rig_step(&rig));
+    struct ryz_core_stats stats = ryz_core_stats(rig.core);
+    cr_assert_eq(stats.kv_slots, 12u);
+    cr_assert_eq(stats.kv_slots_empty, 3u);
+}
+
+Test(core, a_request_must_fit_beside_the_guarantees_of_other_tenants)
+{
+    struct ryz_error error;
+    struct ryz_core_config config = {.limits = rig_limits(), .policy = "fcfs"};
+    config.share_count = 1;
+    config.shares[0] = (struct ryz_kv_share){.tenant = 3, .permille = 500};
+    struct ryz_core *core = NULL;
+    cr_assert_eq(ryz_core_open(&config, &core, &error), RYZ_OK, "%s", error.text);
+    struct ryz_event arrival = {.kind = RYZ_EV_ARRIVE,
+                                .deadline_ns = RYZ_TIME_NEVER,
+                                .prompt_tokens = 30,
+                                .output_tokens_max = 3};
+    cr_assert_eq(ryz_core_feed(core, &arrival).kind, RYZ_EFFECT_REJECTED_TOO_LONG, "33 of 32");
+    arrival.tenant = 3;
+    cr_assert_eq(ryz_core_feed(core, &arrival).kind, RYZ_EFFECT_ADMITTED);
+    uint32_t count = 0;
+    cr_assert_not_null(ryz_core_next(core, 1));
+    const struct ryz_kv_partition *of = ryz_core_partitions(core, &count);
+    cr_assert_eq(count, 2u);
+    cr_assert_eq(of[1].guaranteed_blocks, 8u);
+    cr_assert_eq(of[1].held_blocks, 8u);
+    ryz_core_close(core);
+    config.shares[0].permille = 10;
+    cr_assert_eq(ryz_core_open(&config, &core, &error), RYZ_INVALID);
+}
+
+/* Guaranteed requests far behind in the queue are seen: the window alone would not show them. */
+Test(core, a_guaranteed_request_passes_a_queue_of_others)
+{
+    struct ryz_error error;
+    struct ryz_core_config config = {.limits = rig_limits(), .policy = "fcfs"};
+    config.share_count = 1;
+    config.shares[0] = (struct ryz_kv_share){.tenant = 3, .permille = 250};
+    struct ryz_core *core = NULL;
+    cr_assert_eq(ryz_core_open(&config, &core, &error), RYZ_OK, "%s", error.text);
+    struct ryz_event arrival = {.kind = RYZ_EV_ARRIVE,
+                                .deadline_ns = RYZ_TIME_NEVER,
+                                .prompt_tokens = 40,
+                                .output_tokens_max = 3};
+    for (uint64_t id = 0; id < 6; id++) {
+        arrival.request_id = id;
+        (void)ryz_core_feed(core, &arrival);
+    }
+    arrival.request_id = 9;
+    arrival.tenant = 3;
+    arrival.prompt_tokens = 12;
+    (void)ryz_core_feed(core, &arrival);
+    const struct ryz_sched_plan *plan = ryz_core_next(core, 1);
+    cr_assert_not_null(plan);
+    cr_assert_not_null(rig_item(plan, 0));
+    cr_assert_null(rig_item(plan, 1));
+    cr_assert_not_null(rig_item(plan, 9));
+    ryz_core_close(core);
+}
