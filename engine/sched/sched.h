@@ -116,7 +116,8 @@ struct ryz_sched_limits {
     int64_t itl_target_ns;       /* time between tokens that the batch-size controller keeps, see
                                     batch_control.h; 0: no controller */
     int64_t queue_wait_ns_max;   /* believed wait for a first token; 0: no such limit */
-    int64_t starve_ns;           /* who waited longer goes first; 0: no such promise */
+    int64_t starve_ns;           /* who waited longer goes first, in half of the places; 0: no
+                                    such promise */
     enum ryz_admit admit;
     bool admit_late;      /* take requests whose deadline is believed to be missed */
     bool headroom_adapts; /* admissions keep more blocks free after preemptions for lack of them */

@@ -117,7 +117,8 @@ enum ryz_value_type {
     X(ENGINE, queue_wait, TIME, ryz_engine_plan, queue_wait_ns, "none", 1e6, RYZ_DAY_NS, "none",   \
       "Believed wait for a first token; a request that would wait longer is refused")              \
     X(ENGINE, starvation, TIME, ryz_engine_plan, starve_ns, "none", 1e6, RYZ_DAY_NS, "none",       \
-      "A request that has waited longer goes before all others, whatever the policy prefers")      \
+      "A request that has waited longer goes before all others, whatever the policy prefers; "     \
+      "such requests take up to half of max_batch")                                                \
     X(ENGINE, prefix_cache, BOOL, ryz_engine_plan, prefix_cache, "yes", 0, 0, "",                  \
       "Beginnings of prompts that were computed before, for the same tenant, are found again")     \
     X(ENGINE, admit_late, BOOL, ryz_engine_plan, admit_late, "yes", 0, 0, "",                      \

@@ -212,3 +212,27 @@ Test(fairness, who_waits_too_long_goes_first)
         ryz_core_close(book.core);
     }
 }
+
+/* More starve than can be served: they get half of the places, and the urgent keep the others. */
+Test(fairness, a_backlog_of_starved_leaves_the_urgent_half)
+{
+    uint32_t rounds = 0;
+    for (uint64_t seed = first_seed(); rounds < 20; seed++) {
+        struct ryz_sched_limits limits = open_core("priority", seed, 100 * RYZ_NS_PER_MS);
+        int64_t before[2] = {0, 0};
+        if (limits.batch_requests_max % 2 == 0) {
+            rounds++;
+            for (uint32_t i = 0; i < 1200; i++) {
+                while (book.waiting[0] < 2) arrive(0, 8, OUTPUT_MAX, 0);
+                while (book.waiting[1] < 50) arrive(1, 8, OUTPUT_MAX, 7);
+                if (i == 400) memcpy(before, book.service, sizeof before);
+                step();
+            }
+            int64_t urgent = book.service[0] - before[0], plain = book.service[1] - before[1];
+            cr_assert(urgent * 10 >= plain * 9 && plain * 10 >= urgent * 9,
+                      "seed %llu: %lld urgent, %lld plain", (unsigned long long)seed,
+                      (long long)urgent, (long long)plain);
+        }
+        ryz_core_close(book.core);
+    }
+}
