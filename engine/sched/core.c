@@ -202,10 +202,10 @@ static void displace_waiting(struct ryz_core *core, struct ryz_effect *effect)
 static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *event)
 {
     struct ryz_request_view view = view_of(core, event);
-    int64_t estimate_ns = 0;
+    struct ryz_estimate estimate = {0};
     bool first = (event->flags & RYZ_EVF_CHOICE) == 0;
     enum ryz_effect_kind refused = first ? ryz_core_refusal(core, &view, 1 + event->permille,
-                                                            &estimate_ns, &core->displacements_due)
+                                                            &estimate, &core->displacements_due)
                                          : RYZ_EFFECT_NONE;
     core->stats.arrived++;
     core->choices_due = first ? 0 : core->choices_due - 1;
@@ -216,16 +216,17 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
         core->stats.rejected_late += refused == RYZ_EFFECT_REJECTED_LATE;
         ryz_core_give_hashes(core, event->request_id, RYZ_SLOT_NONE);
         return (struct ryz_effect){
-            .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate_ns};
+            .kind = refused, .slot = RYZ_SLOT_NONE, .estimate_ns = estimate.first_ns};
     }
-    struct ryz_effect effect = {.kind = RYZ_EFFECT_ADMITTED, .estimate_ns = estimate_ns};
+    struct ryz_effect effect = {.kind = RYZ_EFFECT_ADMITTED, .estimate_ns = estimate.first_ns};
     if (core->displacements_due > 0) displace_waiting(core, &effect);
     uint32_t slot = effect.slot = ryz_request_table_arrive(&core->table);
     RYZ_ASSERT(slot != RYZ_SLOT_NONE);
     struct ryz_request *request = &core->table.requests[slot];
     request->key = core->policy->key(&view);
     RYZ_ASSERT(request->key.first > 0); /* 0 is for the starved */
-    request->estimate_ns = estimate_ns;
+    request->estimate = estimate;
+    ryz_wait_model_learn_start(&core->waits, view.prompt_tokens, view.output_tokens_max);
     view.slot = slot;
     view.urgency = request->key.first;
     request->view = view;
@@ -308,6 +309,13 @@ static struct ryz_effect step_done(struct ryz_core *core, const struct ryz_event
     return (struct ryz_effect){.kind = RYZ_EFFECT_NONE, .slot = RYZ_SLOT_NONE};
 }
 
+static void learn_end(struct ryz_core *core, const struct ryz_request *request, int64_t now_ns)
+{
+    uint32_t gaps = request->view.decoded_tokens - 1;
+    int64_t gap_ns = gaps > 0 ? (now_ns - request->first_token_ns) / gaps : 0;
+    ryz_wait_model_learn_end(&core->waits, &request->view, request->estimate.token_ns, gap_ns);
+}
+
 static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *event)
 {
     struct ryz_request *request = &core->table.requests[event->slot];
@@ -317,17 +325,18 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     request->token_due = false;
     core->tokens_due--;
     request->view.decoded_tokens++;
-    if (request->view.decoded_tokens == 1)
-        ryz_wait_model_learn_first(&core->waits, request->estimate_ns,
+    if (request->view.decoded_tokens == 1) {
+        request->first_token_ns = event->t_ns;
+        ryz_wait_model_learn_first(&core->waits, &request->view, request->estimate.first_ns,
                                    event->t_ns - request->view.arrived_ns);
+    }
     core->stats.tokens_decoded++;
     ryz_core_add_hash(core, event->slot, event->hash);
     ryz_fair_share_charge(&core->share, request->view.tenant, 0, 1);
     bool last = (event->flags & RYZ_EVF_END) != 0 ||
                 request->view.decoded_tokens == request->view.output_tokens_max;
     if (!last) return effect;
-    ryz_wait_model_learn_end(&core->waits, request->view.prompt_tokens,
-                             request->view.decoded_tokens);
+    learn_end(core, request, event->t_ns);
     effect.waste = end_request(core, event->slot);
     core->stats.finished++;
     effect.kind = RYZ_EFFECT_FINISHED;
@@ -339,6 +348,12 @@ static struct ryz_effect cancel(struct ryz_core *core, const struct ryz_event *e
     const struct ryz_request *request = &core->table.requests[event->slot];
     struct ryz_effect effect = {.kind = RYZ_EFFECT_NONE, .slot = event->slot};
     if (request->state == RYZ_SLOT_FREE || request->view.id != event->request_id) return effect;
+    /* Who leaves before his first token was due says nothing, who leaves after was late: a request
+     * that is ended at its deadline must teach as one that comes after it. */
+    int64_t waited_ns = event->t_ns - request->view.arrived_ns;
+    if (request->view.decoded_tokens == 0 && waited_ns > request->estimate.first_ns)
+        ryz_wait_model_learn_first(&core->waits, &request->view, request->estimate.first_ns,
+                                   waited_ns);
     effect.waste = end_request(core, event->slot);
     core->stats.tokens_unused += effect.waste.computed_tokens;
     core->stats.cancelled++;

@@ -98,12 +98,12 @@ void ryz_core_publish(struct ryz_core *core, uint32_t slot);
 /* Blocks of a running slot that nobody else holds. */
 uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot);
 
-/* Whether an arrival of `choices` requests is turned away, and why (NONE: it is not); *first_ns:
- * its believed time to the first token, 0 where there is no opinion; *instead: how many of the last
- * in the queue give up their places for it. */
+/* Whether an arrival of `choices` requests is turned away, and why (NONE: it is not); *estimate:
+ * what is believed of it; *instead: how many of the last in the queue give up their places for it.
+ */
 enum ryz_effect_kind ryz_core_refusal(const struct ryz_core *core,
                                       const struct ryz_request_view *view, uint32_t choices,
-                                      int64_t *first_ns, uint32_t *instead);
+                                      struct ryz_estimate *estimate, uint32_t *instead);
 /* NULL when an ARRIVE that says something of choices can follow, else what is wrong. */
 const char *ryz_core_choice_fault(const struct ryz_core *core, const struct ryz_event *event);
 /* Links a slot that has just arrived with the choices of `leader`; takes one that ends out. */

@@ -17,6 +17,7 @@ static struct ryz_wait_entry entry_of(const struct ryz_core *core, uint32_t slot
         .arrival = request->arrival,
         .slot = slot,
         .tokens = request->view.prompt_tokens + request->view.decoded_tokens,
+        .output_left = request->view.output_tokens_max - request->view.decoded_tokens,
         .tenant = request->view.tenant,
     };
 }

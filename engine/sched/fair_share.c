@@ -12,13 +12,17 @@ static uint64_t floor_of(const struct ryz_fair_share *share)
     return least != UINT64_MAX ? least : share->last_left;
 }
 
-void ryz_fair_share_queued(struct ryz_fair_share *share, uint16_t tenant)
+uint64_t ryz_fair_share_on_arrival(const struct ryz_fair_share *share, uint16_t tenant)
 {
     RYZ_ASSERT(tenant < RYZ_TENANTS_MAX);
-    if (share->queued[tenant] == 0) {
-        uint64_t least = floor_of(share);
-        if (share->service[tenant] < least) share->service[tenant] = least;
-    }
+    if (share->queued[tenant] > 0) return share->service[tenant];
+    uint64_t least = floor_of(share);
+    return share->service[tenant] < least ? least : share->service[tenant];
+}
+
+void ryz_fair_share_queued(struct ryz_fair_share *share, uint16_t tenant)
+{
+    share->service[tenant] = ryz_fair_share_on_arrival(share, tenant);
     share->queued[tenant]++;
 }
 

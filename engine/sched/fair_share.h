@@ -23,6 +23,8 @@ struct ryz_fair_share {
 
 /* A request of `tenant` joins the queue; lifts the tenant if it had nothing there. */
 void ryz_fair_share_queued(struct ryz_fair_share *share, uint16_t tenant);
+/* The counter with which a request of `tenant` that joined now would stand in the queue. */
+uint64_t ryz_fair_share_on_arrival(const struct ryz_fair_share *share, uint16_t tenant);
 /* A request of `tenant` leaves the queue, started or not. */
 void ryz_fair_share_unqueued(struct ryz_fair_share *share, uint16_t tenant);
 /* Charges tokens of a prompt that starts, and of output. */

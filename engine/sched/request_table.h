@@ -17,6 +17,12 @@
 
 #define RYZ_SLOT_NONE UINT32_MAX
 
+/* Believed at a request's arrival; 0: no opinion. */
+struct ryz_estimate {
+    int64_t first_ns; /* time to the first token */
+    int64_t token_ns; /* time between two tokens after that */
+};
+
 enum ryz_slot_state { RYZ_SLOT_FREE, RYZ_SLOT_WAITING, RYZ_SLOT_RUNNING };
 
 struct ryz_request {
@@ -26,7 +32,8 @@ struct ryz_request {
     struct ryz_order_key key;     /* order among the running; written by the core's queue */
     struct ryz_waste waste;       /* so far; preemptions are counted in the view */
     enum ryz_slot_state state;
-    int64_t estimate_ns;     /* believed at arrival: time to the first token; 0: no opinion */
+    struct ryz_estimate estimate;
+    int64_t first_token_ns;  /* when it came */
     uint32_t computed_high;  /* most tokens ever computed: below is recomputation */
     uint32_t planned_tokens; /* in the step in flight; 0: not part of it */
     uint32_t hash_count;     /* full blocks of its tokens whose hashes are known */

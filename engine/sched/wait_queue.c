@@ -167,3 +167,49 @@ uint32_t ryz_wait_queue_first(const struct ryz_wait_queue *queue, const uint64_t
     }
     return used;
 }
+
+static uint64_t charge_of(const struct ryz_wait_newcomer *newcomer,
+                          const struct ryz_wait_entry *entry)
+{
+    double output = newcomer->used_share * (double)entry->output_left;
+    return (uint64_t)RYZ_FAIR_PROMPT_WEIGHT * entry->tokens +
+           RYZ_FAIR_OUTPUT_WEIGHT * (uint64_t)output;
+}
+
+/* The turns of the group that begins at `at`, which is the newcomer's. */
+static void visit_turns(const struct ryz_wait_queue *queue, uint32_t at,
+                        const struct ryz_wait_newcomer *newcomer,
+                        void (*visit)(void *context, const struct ryz_wait_entry *entry),
+                        void *context)
+{
+    uint64_t level = newcomer->own_service, served = 0;
+    uint32_t end = at;
+    for (; end < queue->end && compare_keys(&queue->entries[end].key, &newcomer->key) == 0; end++)
+        if (queue->entries[end].tenant == newcomer->tenant)
+            level += charge_of(newcomer, &queue->entries[end]);
+    for (uint32_t i = at; i < end; i++) {
+        const struct ryz_wait_entry *entry = &queue->entries[i];
+        if (i == at || entry->tenant != entry[-1].tenant) served = newcomer->service[entry->tenant];
+        bool own = entry->tenant == newcomer->tenant;
+        if (own || served < level || (served == level && entry->tenant < newcomer->tenant))
+            visit(context, entry);
+        served += charge_of(newcomer, entry);
+    }
+}
+
+void ryz_wait_queue_before(const struct ryz_wait_queue *queue,
+                           const struct ryz_wait_newcomer *newcomer,
+                           void (*visit)(void *context, const struct ryz_wait_entry *entry),
+                           void *context)
+{
+    for (uint32_t at = queue->begin; at < queue->end; at++) {
+        const struct ryz_wait_entry *entry = &queue->entries[at];
+        int order = compare_keys(&entry->key, &newcomer->key);
+        if (order > 0) return;
+        if (order == 0 && takes_turns(queue, &entry->key)) {
+            visit_turns(queue, at, newcomer, visit, context);
+            return;
+        }
+        visit(context, entry);
+    }
+}

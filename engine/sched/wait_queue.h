@@ -18,7 +18,8 @@ struct ryz_wait_entry {
     struct ryz_order_key key;
     uint64_t arrival; /* number of the arrival; breaks ties */
     uint32_t slot;
-    uint32_t tokens; /* to be computed before its next token */
+    uint32_t tokens;      /* to be computed before its next token */
+    uint32_t output_left; /* that it may still generate at most */
     uint16_t tenant;
 };
 
@@ -56,5 +57,22 @@ void ryz_wait_queue_remove(struct ryz_wait_queue *queue, const struct ryz_wait_e
  * starved (key.first 0): by arrival. Returns how many there were. */
 uint32_t ryz_wait_queue_first(const struct ryz_wait_queue *queue, const uint64_t *service,
                               uint32_t count, uint32_t *slots);
+
+/* A request that is about to arrive. */
+struct ryz_wait_newcomer {
+    struct ryz_order_key key;
+    const uint64_t *service; /* (RYZ_TENANTS_MAX) as for ryz_wait_queue_first */
+    uint64_t own_service;    /* with which it would queue */
+    double used_share;       /* of its output_left that a request is believed to use */
+    uint16_t tenant;
+};
+
+/* Calls `visit` for each request that is believed to be started before the newcomer, in the order
+ * of the queue: who stands before it; where tenants take turns, all of its own tenant, and of each
+ * other one as many as have their turn before its own comes, charged for prompt and output. */
+void ryz_wait_queue_before(const struct ryz_wait_queue *queue,
+                           const struct ryz_wait_newcomer *newcomer,
+                           void (*visit)(void *context, const struct ryz_wait_entry *entry),
+                           void *context);
 
 #endif

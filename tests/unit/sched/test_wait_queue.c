@@ -98,6 +98,58 @@ Test(wait_queue, tenants_take_turns_inside_a_group_only)
     ryz_wait_queue_close(&queue);
 }
 
+static void note_slot(void *context, const struct ryz_wait_entry *visited)
+{
+    char *slots = context;
+    size_t length = strlen(slots);
+    slots[length] = (char)('0' + visited->slot);
+    slots[length + 1] = '\0';
+}
+
+static void expect_before(const struct ryz_wait_newcomer *newcomer, const char *expected)
+{
+    char slots[CAPACITY + 1] = "";
+    ryz_wait_queue_before(&queue, newcomer, note_slot, slots);
+    cr_assert_str_eq(slots, expected);
+}
+
+Test(wait_queue, who_goes_before_a_newcomer_is_known_by_turns)
+{
+    uint64_t service[RYZ_TENANTS_MAX] = {[3] = 5, [9] = 18, [4] = 5};
+    const struct ryz_wait_entry entries[] = {
+        entry(2, 0, 3, 0), /* the later group */
+        entry(1, 0, 9, 1), entry(1, 0, 3, 2), entry(1, 0, 3, 3),
+        entry(1, 0, 3, 4), entry(1, 0, 9, 5), entry(0, 0, 9, 6), /* starved */
+    };
+    struct ryz_wait_newcomer newcomer = {
+        .key = {1, 0}, .service = service, .own_service = 5, .tenant = 4};
+    open_queue(true);
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++)
+        ryz_wait_queue_add(&queue, &entries[i]);
+    /* Turns: tenant 3 at 5, 15, 25; tenant 9 at 18, 28; a tie goes to the smaller number. */
+    expect_before(&newcomer, "62");
+    newcomer.own_service = 20;
+    expect_before(&newcomer, "6231");
+    newcomer.own_service = 1000;
+    expect_before(&newcomer, "623415");
+    /* Tenant 9 waits for both its own, so until 38. */
+    newcomer.tenant = 9;
+    newcomer.own_service = 18;
+    expect_before(&newcomer, "623415");
+    /* With an output of 20 believed, a turn costs 10 + 2 * 10. */
+    newcomer.tenant = 4;
+    newcomer.own_service = 30;
+    newcomer.used_share = 0.5;
+    for (uint32_t i = queue.begin; i < queue.end; i++) queue.entries[i].output_left = 20;
+    expect_before(&newcomer, "621");
+    newcomer.key.first = 2;
+    expect_before(&newcomer, "6234150");
+    newcomer.key.first = 1;
+    queue.fair = false;
+    expect_before(&newcomer, "623415");
+    ryz_wait_queue_close(&queue);
+}
+
 Test(wait_queue, the_starved_come_first_and_by_arrival)
 {
     uint64_t service[RYZ_TENANTS_MAX] = {[1] = 1000};
