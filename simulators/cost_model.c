@@ -34,7 +34,8 @@ static enum ryz_status check(const struct ryz_cost_sample *samples, size_t count
             return ryz_fail(error, RYZ_INVALID, "recorded step %zu lasts %lld ns", i,
                             (long long)samples[i].duration_ns);
         differ = differ || a->prefill_tokens != b->prefill_tokens ||
-                 a->decode_requests != b->decode_requests || a->context_tokens != b->context_tokens;
+                 a->decode_requests != b->decode_requests || a->draft_tokens != b->draft_tokens ||
+                 a->context_tokens != b->context_tokens;
     }
     if (!differ)
         return ryz_fail(error, RYZ_INVALID,

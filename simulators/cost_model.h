@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-#define RYZ_COST_TERMS 4
+#define RYZ_COST_TERMS 5
 
 struct ryz_cost_sample {
     struct ryz_batch_shape shape;
@@ -23,7 +23,7 @@ struct ryz_cost_sample {
 };
 
 struct ryz_cost_model {
-    double c[RYZ_COST_TERMS];    /* ns, ns/token, ns/request, ns/token */
+    double c[RYZ_COST_TERMS];    /* of the terms of engine/sched/step_cost.h: ns, then ns of each */
     size_t fitted, held_out;     /* samples on each side */
     double error_p50, error_p90; /* |predicted - real| / real on the held-out steps */
     double bias;                 /* sum of predicted / sum of real - 1, held out */

@@ -38,6 +38,7 @@ enum event_kind {
                      that answers a failure at once must not stop it */
 #define NOISE_STREAM  UINT64_C(0x6e6f)
 #define OUTPUT_STREAM UINT64_C(0x6f757470) /* of the hashes of outputs */
+#define DRAFT_STREAM  UINT64_C(0x64726674) /* of what becomes of proposals */
 
 /* What the world knows of a request in a slot of the core. */
 struct live {
@@ -57,6 +58,7 @@ struct pending {
 struct flight {
     uint64_t generation;
     uint32_t slot;
+    uint8_t drafts;
     bool samples;
 };
 
@@ -66,7 +68,9 @@ struct ryz_sim {
     struct ryz_sim_callbacks callbacks;
     struct ryz_faults *faults;
     uint64_t seed;
-    uint32_t block_tokens;        /* of the core's blocks */
+    uint32_t block_tokens; /* of the core's blocks */
+    uint32_t draft_tokens; /* proposals offered with every token */
+    double draft_accept;
     uint32_t longest_tokens;      /* beyond which the core takes no request, nor its hashes */
     bool prefix_cache;            /* the core has one */
     double noise_mu, noise_sigma; /* of the logarithm; sigma 0: no noise */
@@ -134,6 +138,8 @@ enum ryz_status ryz_sim_open(const struct ryz_sim_config *config,
     sim->seed = config->seed;
     sim->prefix_cache = config->core.prefix_cache;
     sim->block_tokens = limits->kv_block_tokens;
+    sim->draft_tokens = limits->draft_tokens_max;
+    sim->draft_accept = config->draft_accept;
     sim->longest_tokens =
         ryz_min_u32(limits->context_tokens_max, limits->kv_blocks * limits->kv_block_tokens);
     /* Mean 1, so that noise changes the spread and not the speed. */
@@ -329,8 +335,9 @@ static uint64_t output_hash(const struct ryz_sim *sim, const struct live *live)
     return hash != 0 ? hash : 1;
 }
 
-/* One token of a request, perhaps its last. */
-static void sample(struct ryz_sim *sim, uint32_t slot)
+/* One token of a request, perhaps its last, which is true. `accepted`: it had been proposed, so
+ * another one follows at once. */
+static bool sample(struct ryz_sim *sim, uint32_t slot, bool accepted)
 {
     struct live *live = &sim->live[slot];
     uint64_t id = live->id;
@@ -340,7 +347,10 @@ static void sample(struct ryz_sim *sim, uint32_t slot)
         .request_id = id,
         .kind = RYZ_EV_TOKEN,
         .slot = slot,
-        .flags = last ? RYZ_EVF_END : 0,
+        .flags = last       ? RYZ_EVF_END
+                 : accepted ? RYZ_EVF_ACCEPTED
+                            : 0,
+        .output_tokens_max = accepted ? 0 : sim->draft_tokens,
         .hash = output_hash(sim, live),
     };
     struct ryz_effect effect = ryz_core_feed(sim->core, &event);
@@ -348,6 +358,21 @@ static void sample(struct ryz_sim *sim, uint32_t slot)
     if (last) live->generation = 0;
     if (sim->callbacks.token != NULL) sim->callbacks.token(sim->callbacks.context, id, sim->now_ns);
     if (last) finish(sim, id, RYZ_OK, &effect.waste);
+    return last;
+}
+
+/* The tokens of one request in a step: the proposals that the world finds right come with it. */
+static void sample_all(struct ryz_sim *sim, const struct flight *flight)
+{
+    uint32_t accepted = 0;
+    const struct live *live = &sim->live[flight->slot];
+    for (; accepted < flight->drafts; accepted++) {
+        uint64_t at = live->generation << 32 | (live->generated + accepted);
+        if (ryz_u64_to_unit(ryz_rng_at(sim->seed, DRAFT_STREAM, at)) >= sim->draft_accept) break;
+    }
+    for (uint32_t i = 0; i < accepted; i++)
+        if (sample(sim, flight->slot, true)) return;
+    (void)sample(sim, flight->slot, false);
 }
 
 static void end_step(struct ryz_sim *sim)
@@ -367,7 +392,7 @@ static void end_step(struct ryz_sim *sim)
         if (sim->step.failed)
             cancel(sim, flight->slot, RYZ_FAULT);
         else if (flight->samples)
-            sample(sim, flight->slot);
+            sample_all(sim, flight);
     }
     sim->step.stats = ryz_core_stats(sim->core);
     if (sim->callbacks.step != NULL) sim->callbacks.step(sim->callbacks.context, &sim->step);
@@ -457,6 +482,7 @@ static void begin_step(struct ryz_sim *sim, const struct ryz_sched_plan *plan)
             .generation = sim->live[item->slot].generation,
             .slot = item->slot,
             .samples = item->samples,
+            .drafts = (uint8_t)item->drafts,
         };
         note_start(sim, item->slot);
     }

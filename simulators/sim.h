@@ -59,6 +59,7 @@ struct ryz_sim_callbacks {
 struct ryz_sim_config {
     struct ryz_core_config core;
     struct ryz_cost_source world; /* what a step costs; borrowed */
+    double draft_accept;          /* chance that a proposal is right if those before it were */
     double noise_cv;              /* log-normal noise on each step's cost, 0: none */
     uint64_t seed;
     struct ryz_faults *faults; /* may be NULL, borrowed; engine.* delays and errors, kv.alloc, on

@@ -246,6 +246,7 @@ def parse_args():
 def main():
     args = parse_args()
     metadata, tensors = read_gguf(args.gguf)
+    tiny.choose_shape(metadata["general.name"])
     model, tokenizer = load_model(tensors), load_tokenizer(metadata)
     if args.golden:
         print(json.dumps(compare_golden(model, args.golden), indent=1))

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Trains ryz-tiny, the 7.3 M parameter model that ryz serves by default, and writes it as GGUF.
+"""Trains ryz-tiny, the 7.3 M parameter model that ryz serves by default, or its draft model, and
+writes it as GGUF.
 
 Does: train the byte-level BPE tokenizer, train the network on CPU, checkpoint, export GGUF.
 Leaves to others: judging the exported file (eval_tiny.py), golden vectors (make_golden.py).
@@ -25,8 +26,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-# The shape. Every matrix dimension is a multiple of 256 where K-quants need it (the row length).
-VOCAB, DIM, LAYERS, HEADS, KV_HEADS, HEAD_DIM, FFN = 4096, 256, 8, 4, 2, 64, 768
+# The shapes. Every matrix dimension of ryz-tiny is a multiple of 256 where K-quants need it (the
+# row length). The draft only has to guess ryz-tiny's next tokens, at a fraction of its cost.
+VOCAB, HEAD_DIM = 4096, 64
+SHAPES = {"ryz-tiny": {"DIM": 256, "LAYERS": 8, "HEADS": 4, "KV_HEADS": 2, "FFN": 768},
+          "ryz-tiny-draft": {"DIM": 128, "LAYERS": 2, "HEADS": 2, "KV_HEADS": 1, "FFN": 384}}
+NAME = "ryz-tiny"
+DIM, LAYERS, HEADS, KV_HEADS, FFN = SHAPES[NAME].values()  # see choose_shape
 CONTEXT_TOKENS = 2048
 ROPE_BASE = 10000.0
 NORM_EPS = 1e-5
@@ -38,6 +44,10 @@ CHAT_TEMPLATE = (
     " + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+
+def choose_shape(name):
+    globals().update(SHAPES[name], NAME=name)
 
 
 # ---- data ----------------------------------------------------------------------------------
@@ -282,7 +292,7 @@ def gguf_metadata(tokenizer_path):
     kinds = [3 if i < len(CONTROL) else 1 for i in range(VOCAB)]
     return [
         ("general.architecture", STRING, "llama"),
-        ("general.name", STRING, "ryz-tiny"),
+        ("general.name", STRING, NAME),
         ("general.license", STRING, "cc0-1.0"),
         ("general.file_type", U32, 32),
         ("general.alignment", U32, 32),
@@ -366,6 +376,7 @@ def parse_args():
     p.add_argument("--corpus", required=True, help="folder of .txt books")
     p.add_argument("--work", required=True, help="folder for tokenizer, checkpoint and log")
     p.add_argument("--out", required=True, help="the GGUF file, rewritten at each checkpoint")
+    p.add_argument("--shape", choices=list(SHAPES), default="ryz-tiny")
     p.add_argument("--seed", type=int, default=1897)
     p.add_argument("--steps", type=int, default=2500)
     p.add_argument("--warmup-steps", type=int, default=60)
@@ -440,6 +451,7 @@ class Trainer:
 
 def main():
     args = parse_args()
+    choose_shape(args.shape)
     os.makedirs(args.work, exist_ok=True)
     torch.manual_seed(args.seed)
     tokenizer_path = os.path.join(args.work, "tokenizer.json")

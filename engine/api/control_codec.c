@@ -208,6 +208,14 @@ void ryz_control_write_ok(struct ryz_json *json, const void *nothing)
     ryz_json_object_end(json);
 }
 
+static void put_counts(struct ryz_json *json, const char *key, const uint64_t counts[RYZ_DRAFT_MAX])
+{
+    ryz_json_key(json, key);
+    ryz_json_array_begin(json);
+    for (uint32_t i = 0; i < RYZ_DRAFT_MAX; i++) ryz_json_u64(json, counts[i]);
+    ryz_json_array_end(json);
+}
+
 void ryz_control_write_step(struct ryz_json *json, const void *step_record)
 {
     const struct ryz_step_record *step = step_record;
@@ -220,6 +228,7 @@ void ryz_control_write_step(struct ryz_json *json, const void *step_record)
     put_i64(json, "forward_ns", step->forward_ns);
     put_u64(json, "prefill_tokens", step->shape.prefill_tokens);
     put_u64(json, "decode_requests", step->shape.decode_requests);
+    put_u64(json, "draft_tokens", step->shape.draft_tokens);
     put_u64(json, "context_tokens", step->shape.context_tokens);
     put_u64(json, "run_count", step->run_count);
     put_bool(json, "failed", step->failed);
@@ -232,6 +241,10 @@ void ryz_control_write_step(struct ryz_json *json, const void *step_record)
     put_u64(json, "kv_slots", step->stats.kv_slots);
     put_u64(json, "kv_slots_empty", step->stats.kv_slots_empty);
     put_u64(json, "preempted", step->stats.preempted);
+    if (step->shape.draft_tokens > 0) {
+        put_counts(json, "drafts_verified", step->stats.drafts_verified);
+        put_counts(json, "drafts_accepted", step->stats.drafts_accepted);
+    }
     ryz_json_object_end(json);
     ryz_json_object_end(json);
 }

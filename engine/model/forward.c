@@ -44,7 +44,7 @@ struct ryz_forward {
     struct ryz_kv_layout kv_layout;
     const struct ryz_kernels *kernels;
     const struct ryz_kernels *attention_kernels; /* the reference for F32 pools */
-    uint32_t max_tokens, max_sequences;
+    uint32_t max_tokens, max_logits;
     uint32_t context; /* positions that can be used: scratch and rotation table end there */
     uint32_t q_width, kv_width;
 
@@ -58,9 +58,9 @@ struct ryz_forward {
     float *gate, *up;      /* (T, ffn) */
     float *scores;         /* (threads, context) attention's scratch */
     float *cos_sin;        /* (context, rope_dims / 2, 2) */
-    float *wanted;         /* (max_sequences, C) last rows, normalised */
-    float *logits;         /* (max_sequences, V) */
-    uint32_t *wanted_rows; /* (max_sequences) */
+    float *wanted;         /* (max_logits, C) wanted rows, normalised */
+    float *logits;         /* (max_logits, V) */
+    uint32_t *wanted_rows; /* (max_logits) */
 
     /* Of the run under way: */
     uint32_t row_count, wanted_count;
@@ -84,7 +84,7 @@ static enum ryz_status check_shape(const struct ryz_forward *forward, struct ryz
                         shape->n_layers, shape->n_kv_heads, shape->head_dim, info->n_layers,
                         info->n_kv_heads, info->head_dim);
     }
-    if (forward->max_tokens == 0 || forward->max_sequences == 0) {
+    if (forward->max_tokens == 0 || forward->max_logits == 0) {
         return ryz_fail(error, RYZ_INVALID, "a forward pass over no tokens");
     }
     return RYZ_OK;
@@ -115,7 +115,7 @@ static float *floats(struct ryz_forward *forward, size_t rows, size_t cols)
 static enum ryz_status allocate_scratch(struct ryz_forward *forward, struct ryz_error *error)
 {
     const struct ryz_model_info *info = forward->info;
-    size_t tokens = forward->max_tokens, sequences = forward->max_sequences;
+    size_t tokens = forward->max_tokens, wanted = forward->max_logits;
     struct ryz_arena *arena = &forward->arena;
     forward->rows = ryz_arena_array(arena, tokens, sizeof *forward->rows);
     forward->x = floats(forward, tokens, info->n_embd);
@@ -128,16 +128,16 @@ static enum ryz_status allocate_scratch(struct ryz_forward *forward, struct ryz_
     forward->up = floats(forward, tokens, info->n_ffn);
     forward->scores = floats(forward, ryz_backend_threads(forward->backend), forward->context);
     forward->cos_sin = floats(forward, forward->context, info->rope_dims);
-    forward->wanted = floats(forward, sequences, info->n_embd);
-    forward->logits = floats(forward, sequences, info->n_vocab);
-    forward->wanted_rows = ryz_arena_array(arena, sequences, sizeof *forward->wanted_rows);
+    forward->wanted = floats(forward, wanted, info->n_embd);
+    forward->logits = floats(forward, wanted, info->n_vocab);
+    forward->wanted_rows = ryz_arena_array(arena, wanted, sizeof *forward->wanted_rows);
     if (forward->rows && forward->x && forward->h && forward->q && forward->k && forward->v &&
         forward->attended && forward->gate && forward->up && forward->scores && forward->cos_sin &&
         forward->wanted && forward->logits && forward->wanted_rows) {
         return RYZ_OK;
     }
-    return ryz_fail(error, RYZ_NO_MEMORY, "no memory for steps of %u tokens and %u sequences",
-                    forward->max_tokens, forward->max_sequences);
+    return ryz_fail(error, RYZ_NO_MEMORY, "no memory for steps of %u tokens and %u rows of logits",
+                    forward->max_tokens, forward->max_logits);
 }
 
 /* Positions that both the model and the store allow, at least one. */
@@ -149,9 +149,8 @@ static uint32_t usable_context(const struct ryz_forward *forward)
 }
 
 enum ryz_status ryz_forward_open(const struct ryz_model *model, struct ryz_backend *backend,
-                                 struct ryz_kv_store *kv, uint32_t max_tokens,
-                                 uint32_t max_sequences, struct ryz_forward **out,
-                                 struct ryz_error *error)
+                                 struct ryz_kv_store *kv, uint32_t max_tokens, uint32_t max_logits,
+                                 struct ryz_forward **out, struct ryz_error *error)
 {
     struct ryz_forward *forward = calloc(1, sizeof *forward);
     if (!forward) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for a forward pass");
@@ -168,7 +167,7 @@ enum ryz_status ryz_forward_open(const struct ryz_model *model, struct ryz_backe
     forward->attention_kernels =
         forward->kv_shape->type == RYZ_KV_F32 ? ryz_kernels_find("ref") : forward->kernels;
     forward->max_tokens = max_tokens;
-    forward->max_sequences = max_sequences;
+    forward->max_logits = max_logits;
     forward->context = usable_context(forward);
     forward->q_width = forward->info->n_heads * forward->info->head_dim;
     forward->kv_width = forward->info->n_kv_heads * forward->info->head_dim;
@@ -372,9 +371,10 @@ static void embed(struct ryz_forward *forward, const struct ryz_batch *batch)
                 table->type, (const unsigned char *)table->data + id * table->row_bytes,
                 forward->x + (size_t)t * table->cols, table->cols);
         }
-        if (!sequence->wants_logits) continue;
-        RYZ_ASSERT(forward->wanted_count < forward->max_sequences);
-        forward->wanted_rows[forward->wanted_count++] = t - 1;
+        RYZ_ASSERT(sequence->logit_rows <= sequence->token_count);
+        RYZ_ASSERT(sequence->logit_rows <= forward->max_logits - forward->wanted_count);
+        for (uint32_t i = sequence->logit_rows; i > 0; i--)
+            forward->wanted_rows[forward->wanted_count++] = t - i;
     }
     RYZ_ASSERT(t == batch->token_count);
 }

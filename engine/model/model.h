@@ -56,7 +56,7 @@ struct ryz_batch_sequence {
     const uint32_t *block_table; /* KV blocks of the request, covering all positions used */
     uint32_t token_count;
     uint32_t first_position;
-    bool wants_logits; /* of its last token */
+    uint32_t logit_rows; /* its last tokens whose logits are wanted, <= token_count */
 };
 
 struct ryz_batch {
@@ -67,18 +67,18 @@ struct ryz_batch {
 
 struct ryz_forward; /* scratch of one forward pass, reused step after step */
 
-/* Sizes scratch for batches of up to max_tokens tokens and max_sequences sequences with logits.
+/* Sizes scratch for batches of up to max_tokens tokens, of which up to max_logits want logits.
  * Model, backend and store are borrowed. */
 RYZ_MUST_USE enum ryz_status ryz_forward_open(const struct ryz_model *model,
                                               struct ryz_backend *backend, struct ryz_kv_store *kv,
-                                              uint32_t max_tokens, uint32_t max_sequences,
+                                              uint32_t max_tokens, uint32_t max_logits,
                                               struct ryz_forward **out, struct ryz_error *error);
 void ryz_forward_close(struct ryz_forward *forward); /* NULL is allowed */
 /* Positions that a sequence may use: the least of the model's context, the store's slots and
  * 2^20. */
 uint32_t ryz_forward_context(const struct ryz_forward *forward);
-/* Runs one batch. Afterwards ryz_forward_logits(i) are those of the i-th sequence that wanted any,
- * in batch order: (V) floats, valid until the next run; the caller may overwrite them. Allocates
+/* Runs one batch. Afterwards ryz_forward_logits(i) are those of the i-th token that wanted any, in
+ * batch order: (V) floats, valid until the next run; the caller may overwrite them. Allocates
  * nothing. Ids, positions and block ids out of range are the caller's bug and end the process.
  * Several sequences of a batch may share a block table, as long as no position comes twice. */
 void ryz_forward_run(struct ryz_forward *forward, const struct ryz_batch *batch);

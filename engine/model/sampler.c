@@ -190,21 +190,26 @@ static uint32_t filter_min_p(float min_p, float highest, struct ryz_candidate *c
 
 /* ---- draw ---- */
 
+/* A race: candidate i arrives after an exponential time of rate weight[i], and the first one is
+ * drawn, which it is with probability weight[i] / sum. Its noise depends on its id alone, so two
+ * similar distributions drawn at the same position mostly give the same token (the Gumbel coupling
+ * of Daliri et al. 2024). */
 static uint32_t draw(const struct ryz_sampling *sampling, float highest, uint64_t position,
                      const struct ryz_candidate *candidates, uint32_t count)
 {
-    double scale = 1.0 / (double)sampling->temperature, sum = 0.0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += exp(((double)candidates[i].logit - (double)highest) * scale);
-    }
-    double wanted = ryz_u64_to_unit(ryz_rng_at(sampling->seed, SAMPLER_STREAM, position)) * sum;
-    double reached = 0.0;
+    uint64_t noise = ryz_rng_at(sampling->seed, SAMPLER_STREAM, position);
+    double scale = 1.0 / (double)sampling->temperature, best = 0.0;
     uint32_t chosen = 0;
     for (uint32_t i = 0; i < count; i++) {
+        uint64_t bits = ryz_rng_at(noise, 0, candidates[i].id);
+        double u = ((double)(bits >> 11) + 0.5) * 0x1.0p-53; /* in (0, 1) */
         double weight = exp(((double)candidates[i].logit - (double)highest) * scale);
-        if (weight > 0.0) chosen = i; /* the answer, too, should rounding let the loop run out */
-        reached += weight;
-        if (reached > wanted) break;
+        /* -log(u) > 1 - u, so most need no logarithm to see that they have lost. */
+        if (weight <= best * (1.0 - u)) continue;
+        double speed = weight / -log(u);
+        if (!(speed > best)) continue;
+        best = speed;
+        chosen = i;
     }
     return candidates[chosen].id;
 }

@@ -1,8 +1,10 @@
 /*
  * sampler.h - from logits to the next token: greedy, temperature, top-k, top-p, min-p, seed.
  *
- * The draw is a hash of (seed, position), so it does not depend on the batch or on what else was
- * sampled. Order of the filters: top-k, top-p, min-p, then temperature (llama.cpp's default order).
+ * The draw's noise is a hash of (seed, position, token id), so it does not depend on the batch or
+ * on what else was sampled, and a draft model that draws with the same seed at the same position
+ * mostly draws the same token as the model that it drafts for. Order of the filters: top-k, top-p,
+ * min-p, then temperature (llama.cpp's default order).
  */
 #ifndef RYZ_MODEL_SAMPLER_H
 #define RYZ_MODEL_SAMPLER_H

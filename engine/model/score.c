@@ -50,7 +50,7 @@ static void run_chunk(const struct scoring *scoring, uint32_t start, uint32_t be
             .block_table = scoring->block_table,
             .token_count = 1,
             .first_position = begin + i - start,
-            .wants_logits = next >= score_from && next < window_end,
+            .logit_rows = next >= score_from && next < window_end ? 1 : 0,
         };
     }
     struct ryz_batch batch = {sequences, count, count};
@@ -58,7 +58,7 @@ static void run_chunk(const struct scoring *scoring, uint32_t start, uint32_t be
     uint32_t wanted = 0;
     const struct ryz_score_options *options = scoring->options;
     for (uint32_t i = 0; i < count; i++) {
-        if (!sequences[i].wants_logits) continue;
+        if (sequences[i].logit_rows == 0) continue;
         uint32_t position = begin + i + 1;
         const float *logits = ryz_forward_logits(scoring->forward, wanted++);
         float logprob = log_probability(logits, scoring->n_vocab, options->tokens[position]);

@@ -51,6 +51,8 @@
       "Tokens computed for requests that did not finish")                                          \
     X(PROMPT_TOKENS, COUNTER, "ryz_prompt_tokens_total", "Prompt tokens computed")                 \
     X(GENERATION_TOKENS, COUNTER, "ryz_generation_tokens_total", "Tokens generated")               \
+    X(DRAFTS_VERIFIED, COUNTER, "ryz_spec_draft_tokens_total", "Proposals verified")               \
+    X(DRAFTS_ACCEPTED, COUNTER, "ryz_spec_accepted_tokens_total", "Of them right")                 \
     X(STEPS, COUNTER, "ryz_engine_steps_total", "Forward passes")                                  \
     X(HTTP_REQUESTS, COUNTER, "ryz_http_requests_total", "HTTP requests of any kind")              \
     X(HTTP_ERRORS, COUNTER, "ryz_http_errors_total", "HTTP answers with status 400 or above")      \

@@ -47,10 +47,10 @@ static uint32_t select_top(struct ryz_engine *engine, const float *logits, uint3
 
 /* The sampler gave the log-probability of the chosen token, so the normaliser is known and the
  * others need no pass over the vocabulary. */
-static void fill_top(struct ryz_engine *engine, const struct ryz_sampled *sampled, uint32_t row,
+static void fill_top(struct ryz_engine *engine, const struct ryz_sampled *sampled,
                      struct ryz_stream_event *event)
 {
-    const float *logits = ryz_forward_logits(engine->forward, row);
+    const float *logits = ryz_forward_logits(engine->forward, sampled->row);
     uint32_t n_vocab = ryz_model_info(engine->model)->n_vocab;
     uint32_t want = ryz_min_u32(sampled->job->generate.top_logprobs, n_vocab);
     double normaliser = (double)logits[sampled->token] - (double)sampled->logprob;
@@ -76,7 +76,7 @@ static void count_token(struct ryz_engine *engine, struct ryz_job *job, int64_t 
     job->last_token_ns = t_ns;
 }
 
-void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *sampled, uint32_t row,
+void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *sampled,
                        size_t text_length, int64_t t_ns)
 {
     struct ryz_job *job = sampled->job;
@@ -96,7 +96,7 @@ void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *samp
         event.text = engine->text;
         event.text_length = text_length;
     }
-    if (job->generate.top_logprobs > 0) fill_top(engine, sampled, row, &event);
+    if (job->generate.top_logprobs > 0) fill_top(engine, sampled, &event);
     job->generate.on_event(job->generate.context, &event);
 }
 

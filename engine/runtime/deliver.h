@@ -9,8 +9,8 @@
  * *text_length bytes. True: the token or a stop string ends the output. */
 bool ryz_deliver_append(struct ryz_engine *engine, struct ryz_job *job, uint32_t token,
                         size_t *text_length);
-/* Tells the stream about the token just appended, whose logits are row `row` of the step. */
-void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *sampled, uint32_t row,
+/* Tells the stream about the token just appended. */
+void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *sampled,
                        size_t text_length, int64_t t_ns);
 /* Tells the stream that its request has ended and forgets it; a slot must be free in the core. */
 void ryz_deliver_done(struct ryz_engine *engine, struct ryz_job *job, enum ryz_status status,

@@ -11,6 +11,7 @@
 #include "engine/base/size.h"
 #include "engine/model/tokenizer.h"
 #include "engine/runtime/engine_state.h"
+#include "engine/runtime/speculate.h"
 #include "engine/runtime/step_loop.h"
 #include "kernels/kv.h"
 
@@ -60,6 +61,8 @@ static enum ryz_status open_kv(struct ryz_engine *engine, const struct ryz_engin
         return ryz_fail(error, RYZ_INVALID, "a KV cache of \"%.20s\"; there are bf16, int8, f32",
                         options->kv_type);
     size_t block_bytes = ryz_kv_block_bytes(&shape);
+    if (block_bytes > 0 && engine->draft != NULL)
+        block_bytes += ryz_draft_block_bytes(engine->draft);
     if (block_bytes == 0 || kv_bytes < block_bytes)
         return ryz_fail(error, RYZ_INVALID,
                         "a KV cache of %llu bytes holds no block of %u tokens (%zu bytes)",
@@ -91,11 +94,15 @@ static enum ryz_status open_compute(struct ryz_engine *engine,
     enum ryz_status status = ryz_model_open(options->model_path, &model, &engine->model, error);
     if (status == RYZ_OK) status = check_limits(engine, limits, error);
     if (status == RYZ_OK) status = ryz_backend_open(&backend, &engine->backend, error);
+    if (status == RYZ_OK) status = ryz_speculate_open(engine, options, error);
     if (status == RYZ_OK) status = open_kv(engine, options, limits, error);
+    if (status == RYZ_OK && engine->draft != NULL)
+        status = ryz_draft_reserve(engine->draft, limits->kv_blocks, error);
+    uint32_t proposals = limits->draft_tokens_max > 0 ? RYZ_DRAFT_STEP_MAX : 0;
     if (status == RYZ_OK)
         status =
             ryz_forward_open(engine->model, engine->backend, engine->kv, limits->batch_tokens_max,
-                             limits->batch_requests_max, &engine->forward, error);
+                             limits->batch_requests_max + proposals, &engine->forward, error);
     engine->load_t1_ns = ryz_clock_now_ns(&engine->clock);
     return status;
 }
@@ -174,6 +181,7 @@ static void free_engine(struct ryz_engine *engine)
     if (engine->core != NULL) ryz_core_close(engine->core);
     if (engine->forward != NULL) ryz_forward_close(engine->forward);
     ryz_kv_store_close(engine->kv);
+    ryz_speculate_close(engine);
     ryz_backend_close(engine->backend);
     if (engine->model != NULL) ryz_model_close(engine->model);
     free(engine->by_slot);

@@ -44,6 +44,9 @@ struct ryz_engine_observer {
     void (*span)(void *context, const struct ryz_span *span);
 };
 
+/* Where proposals come from: the request's own text, or a small model. */
+#define RYZ_SPECULATE_NAMES "off lookup draft"
+
 struct ryz_engine_options {
     const char *model_path;
     const char *quant;   /* see ryz_model_options */
@@ -59,8 +62,10 @@ struct ryz_engine_options {
     const char *kv_type;    /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
     struct ryz_kv_share shares[RYZ_KV_SHARES_MAX]; /* [share_count] tenants' parts of the KV pool */
     uint32_t share_count;
-    bool prefix_cache;  /* beginnings that were computed before are found again */
-    uint64_t cache_key; /* of the hashes; secret where clients are strangers (prefix_hash.h) */
+    const char *speculate; /* one of RYZ_SPECULATE_NAMES; NULL: off. limits.draft_tokens_max 0: 4 */
+    const char *draft_model; /* GGUF with the model's vocabulary, for "draft" */
+    bool prefix_cache;       /* beginnings that were computed before are found again */
+    uint64_t cache_key;      /* of the hashes; secret where clients are strangers (prefix_hash.h) */
     uint64_t seed;
     const struct ryz_clock *clock; /* borrowed */
     struct ryz_engine_observer observer;

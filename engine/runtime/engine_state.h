@@ -13,13 +13,16 @@
 #include "engine/memory/kv_store.h"
 #include "engine/obs/log.h"
 #include "engine/obs/metrics.h"
+#include "engine/runtime/draft.h"
 #include "engine/runtime/job_table.h"
 
-/* One sequence of the step whose logits were asked for. */
+/* One token that the step has given. Those of a job follow each other. */
 struct ryz_sampled {
     struct ryz_job *job;
     uint32_t token;
+    uint32_t row; /* of the logits it was drawn from */
     float logprob;
+    bool accepted; /* it had been proposed, so that the next one is here too */
 };
 
 struct ryz_engine {
@@ -37,6 +40,8 @@ struct ryz_engine {
     struct ryz_backend *backend;
     struct ryz_kv_store *kv;
     struct ryz_forward *forward;
+    struct ryz_draft *draft; /* NULL: none */
+    bool looks_up;           /* proposals come from the text */
     struct ryz_core *core;
     struct ryz_core_config config;
 
@@ -53,7 +58,8 @@ struct ryz_engine {
 
     /* Scratch of a step. */
     struct ryz_batch_sequence sequences[RYZ_BATCH_MAX];
-    struct ryz_sampled sampled[RYZ_BATCH_MAX];
+    struct ryz_sampled sampled[RYZ_BATCH_MAX + RYZ_DRAFT_STEP_MAX];
+    struct ryz_draft_run draft_runs[RYZ_BATCH_MAX];
     struct ryz_job *runs[RYZ_BATCH_MAX]; /* requests that this step computes */
     struct ryz_candidate *candidates;    /* (n_vocab) the sampler's */
     struct ryz_candidate top[RYZ_TOP_LOGPROBS_MAX];

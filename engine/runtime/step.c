@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
 #include "engine/runtime/deliver.h"
+#include "engine/runtime/speculate.h"
 
 void ryz_step_cancel(struct ryz_engine *engine, struct ryz_job *job, enum ryz_status status,
                      int64_t now_ns)
@@ -74,7 +75,7 @@ static struct ryz_batch build_batch(struct ryz_engine *engine, const struct ryz_
         struct ryz_job *job = engine->by_slot[item->slot];
         RYZ_ASSERT(job != NULL && job->id == item->request_id);
         RYZ_ASSERT(item->tokens >= 1);
-        RYZ_ASSERT(item->first_position + item->tokens <= job->token_count);
+        RYZ_ASSERT(item->first_position + item->tokens <= job->token_count + item->drafts);
         if (job->first_step_ns == RYZ_TIME_NONE) {
             job->first_step_ns = t0_ns;
             job->cached_tokens = ryz_core_cached_tokens(engine->core, item->slot);
@@ -87,7 +88,7 @@ static struct ryz_batch build_batch(struct ryz_engine *engine, const struct ryz_
             .block_table = ryz_core_blocks(engine->core, item->slot, &blocks),
             .token_count = item->tokens,
             .first_position = item->first_position,
-            .wants_logits = item->samples,
+            .logit_rows = item->samples ? 1 + item->drafts : 0,
         };
         RYZ_ASSERT((uint64_t)blocks * engine->config.limits.kv_block_tokens >=
                    (uint64_t)item->first_position + item->tokens);
@@ -97,53 +98,80 @@ static struct ryz_batch build_batch(struct ryz_engine *engine, const struct ryz_
     return batch;
 }
 
-/* Picks the next token of every sequence with logits; their number is returned. */
-static uint32_t sample(struct ryz_engine *engine, const struct ryz_batch *batch)
+/* Draws one job's tokens: that after its newest one, and as long as a proposal was what was drawn,
+ * that after the proposal. So speculation gives the tokens that plain decoding would have given, by
+ * the same draws from the same logits, greedy or not. Returns their number. */
+static uint32_t sample_job(struct ryz_engine *engine, struct ryz_job *job, uint32_t drafts,
+                           uint32_t row, struct ryz_sampled *sampled)
 {
     uint32_t n_vocab = ryz_model_info(engine->model)->n_vocab, count = 0;
-    for (uint32_t i = 0; i < batch->sequence_count; i++) {
-        if (!batch->sequences[i].wants_logits) continue;
-        struct ryz_sampled *sampled = &engine->sampled[count];
-        struct ryz_job *job = engine->runs[i];
-        const struct ryz_generate *generate = &job->generate;
-        bool scored = generate->wants_logprobs || generate->top_logprobs > 0;
-        sampled->job = job;
-        sampled->logprob = 0.0f;
-        sampled->token =
-            ryz_sample(&generate->sampling, ryz_forward_logits(engine->forward, count), n_vocab,
-                       job->token_count, engine->candidates, scored ? &sampled->logprob : NULL);
+    const struct ryz_generate *generate = &job->generate;
+    bool scored = generate->wants_logprobs || generate->top_logprobs > 0;
+    for (bool more = true; more;) {
+        struct ryz_sampled *s = &sampled[count];
+        uint32_t position = job->token_count + count;
+        *s = (struct ryz_sampled){.job = job, .row = row + count};
+        s->token = ryz_sample(&generate->sampling, ryz_forward_logits(engine->forward, s->row),
+                              n_vocab, position, engine->candidates, scored ? &s->logprob : NULL);
+        more = s->accepted = count < drafts && s->token == job->tokens[position];
         count++;
     }
     return count;
 }
 
-static void feed_step_done(struct ryz_engine *engine, int64_t t0_ns, int64_t t1_ns, bool failed)
+/* Draws the tokens of every sequence with logits; their number is returned. */
+static uint32_t sample(struct ryz_engine *engine, const struct ryz_batch *batch)
+{
+    uint32_t count = 0, row = 0;
+    for (uint32_t i = 0; i < batch->sequence_count; i++) {
+        uint32_t rows = batch->sequences[i].logit_rows;
+        if (rows == 0) continue;
+        count += sample_job(engine, engine->runs[i], rows - 1, row, &engine->sampled[count]);
+        row += rows;
+    }
+    return count;
+}
+
+static void feed_step_done(struct ryz_engine *engine, int64_t t1_ns, int64_t duration_ns,
+                           bool failed)
 {
     struct ryz_event event = {.kind = RYZ_EV_STEP_DONE,
                               .t_ns = t1_ns,
-                              .duration_ns = t1_ns - t0_ns,
+                              .duration_ns = duration_ns,
                               .flags = failed ? RYZ_EVF_FAILED : 0};
     (void)ryz_core_feed(engine->core, &event);
 }
 
+/* Gives one token to the core and to its stream; true: the request has ended with it. */
+static bool hand_out(struct ryz_engine *engine, const struct ryz_sampled *sampled, int64_t t_ns)
+{
+    struct ryz_job *job = sampled->job;
+    size_t text_length = 0;
+    bool ends = ryz_deliver_append(engine, job, sampled->token, &text_length);
+    struct ryz_event event = {.kind = RYZ_EV_TOKEN,
+                              .t_ns = t_ns,
+                              .request_id = job->id,
+                              .slot = job->slot,
+                              .flags = ends                ? RYZ_EVF_END
+                                       : sampled->accepted ? RYZ_EVF_ACCEPTED
+                                                           : 0};
+    if (!ends && !sampled->accepted) event.output_tokens_max = ryz_speculate_offer(engine, job);
+    if (job->hashes != NULL) event.hash = ryz_prefix_hash_push(&job->hash, sampled->token);
+    struct ryz_effect effect = ryz_core_feed(engine->core, &event);
+    ryz_deliver_token(engine, sampled, text_length, t_ns);
+    if (effect.kind != RYZ_EFFECT_FINISHED) return false;
+    job->waste = effect.waste;
+    ryz_deliver_done(engine, job, RYZ_OK, ends ? RYZ_FINISH_STOP : RYZ_FINISH_LENGTH, t_ns);
+    return true;
+}
+
 static void hand_out_tokens(struct ryz_engine *engine, uint32_t count, int64_t t_ns)
 {
-    for (uint32_t row = 0; row < count; row++) {
-        const struct ryz_sampled *sampled = &engine->sampled[row];
-        struct ryz_job *job = sampled->job;
-        size_t text_length = 0;
-        bool ends = ryz_deliver_append(engine, job, sampled->token, &text_length);
-        struct ryz_event event = {.kind = RYZ_EV_TOKEN,
-                                  .t_ns = t_ns,
-                                  .request_id = job->id,
-                                  .slot = job->slot,
-                                  .flags = ends ? RYZ_EVF_END : 0};
-        if (job->hashes != NULL) event.hash = ryz_prefix_hash_push(&job->hash, sampled->token);
-        struct ryz_effect effect = ryz_core_feed(engine->core, &event);
-        ryz_deliver_token(engine, sampled, row, text_length, t_ns);
-        if (effect.kind != RYZ_EFFECT_FINISHED) continue;
-        job->waste = effect.waste;
-        ryz_deliver_done(engine, job, RYZ_OK, ends ? RYZ_FINISH_STOP : RYZ_FINISH_LENGTH, t_ns);
+    for (uint32_t i = 0; i < count;) {
+        const struct ryz_job *job = engine->sampled[i].job;
+        bool ended = hand_out(engine, &engine->sampled[i++], t_ns);
+        /* What was drawn beyond an end is nobody's. */
+        while (ended && i < count && engine->sampled[i].job == job) i++;
     }
 }
 
@@ -153,7 +181,8 @@ static void report_step(struct ryz_engine *engine, struct ryz_step_record *recor
     ryz_metrics_add(engine->metrics, RYZ_METRIC_STEPS, 1);
     ryz_metrics_observe_ns(engine->metrics, RYZ_METRIC_STEP_TIME, record->duration_ns);
     if (engine->observer.step != NULL) engine->observer.step(engine->observer.context, record);
-    double tokens = (double)record->shape.prefill_tokens + record->shape.decode_requests;
+    double tokens = (double)record->shape.prefill_tokens + record->shape.decode_requests +
+                    record->shape.draft_tokens;
     ryz_deliver_own_span(engine, RYZ_SPAN_STEP, record->t_ns, record->t_ns + record->duration_ns,
                          tokens, record->failed ? RYZ_FAULT : RYZ_OK);
 }
@@ -175,7 +204,9 @@ bool ryz_step_run(struct ryz_engine *engine)
     ryz_kv_store_copy(engine->kv, copies, copy_count); /* whether or not the step then fails */
     record.failed = inject_faults(engine, &plan->shape);
     uint32_t sampled = 0;
+    int64_t once_ns = 0; /* what a draft model had missed: nothing to learn from */
     if (!record.failed) {
+        once_ns = ryz_speculate_propose(engine, plan);
         int64_t forward_ns = ryz_clock_now_ns(clock);
         ryz_forward_run(engine->forward, &batch);
         record.forward_ns = ryz_clock_now_ns(clock) - forward_ns;
@@ -183,7 +214,7 @@ bool ryz_step_run(struct ryz_engine *engine)
     }
     int64_t t1_ns = ryz_clock_now_ns(clock);
     record.duration_ns = t1_ns - t0_ns;
-    feed_step_done(engine, t0_ns, t1_ns, record.failed);
+    feed_step_done(engine, t1_ns, record.duration_ns - once_ns, record.failed);
     if (record.failed) {
         for (uint32_t i = 0; i < batch.sequence_count; i++)
             ryz_step_cancel(engine, engine->runs[i], RYZ_FAULT, t1_ns);

@@ -178,6 +178,12 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
     ryz_metrics_add(metrics, RYZ_METRIC_HOST_IN, stats->host_in_blocks - told->host_in_blocks);
     ryz_metrics_add(metrics, RYZ_METRIC_HOST_DROPPED,
                     stats->host_dropped_blocks - told->host_dropped_blocks);
+    for (uint32_t i = 0; i < RYZ_DRAFT_MAX; i++) {
+        ryz_metrics_add(metrics, RYZ_METRIC_DRAFTS_VERIFIED,
+                        stats->drafts_verified[i] - told->drafts_verified[i]);
+        ryz_metrics_add(metrics, RYZ_METRIC_DRAFTS_ACCEPTED,
+                        stats->drafts_accepted[i] - told->drafts_accepted[i]);
+    }
     engine->told = *stats;
 }
 

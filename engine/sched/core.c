@@ -90,6 +90,7 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     core->log_context = config->log_context;
     core->last_ns = RYZ_TIME_NONE;
     core->wake_ns = RYZ_TIME_NEVER;
+    ryz_core_drafts_init(core);
     ryz_step_cost_init(&core->cost);
     ryz_wait_model_init(&core->waits);
     ryz_batch_control_init(&core->batch);
@@ -155,6 +156,7 @@ static struct ryz_waste end_request(struct ryz_core *core, uint32_t slot)
     waste.preemptions = core->table.requests[slot].view.preemptions;
     if (core->table.requests[slot].state == RYZ_SLOT_RUNNING)
         core->headroom_permille -= ryz_ceil_div_u32(core->headroom_permille, HEADROOM_DECAY);
+    waste.rejected_tokens += core->table.requests[slot].drafts_left;
     if (core->table.requests[slot].token_due) {
         RYZ_ASSERT(core->tokens_due > 0);
         core->tokens_due--;
@@ -227,6 +229,7 @@ static struct ryz_effect arrive(struct ryz_core *core, const struct ryz_event *e
     RYZ_ASSERT(request->key.first > 0); /* 0 is for the starved */
     request->estimate = estimate;
     ryz_wait_model_learn_start(&core->waits, view.prompt_tokens, view.output_tokens_max);
+    request->accept = core->accept;
     view.slot = slot;
     view.urgency = request->key.first;
     request->view = view;
@@ -250,7 +253,7 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     if (request->planned_tokens == 0) return;
     RYZ_ASSERT(request->view.id == item->request_id);
     RYZ_ASSERT(request->view.computed_tokens == item->first_position);
-    uint32_t begin = item->first_position, end = begin + item->tokens;
+    uint32_t begin = item->first_position, end = begin + item->tokens - item->drafts;
     uint32_t prompt_end = ryz_min_u32(end, request->view.prompt_tokens);
     uint32_t again_end = ryz_min_u32(end, request->computed_high);
     request->waste.computed_tokens += item->tokens;
@@ -265,6 +268,7 @@ static void book_item(struct ryz_core *core, const struct ryz_plan_item *item)
     if (end >= request->view.prompt_tokens && begin < request->view.prompt_tokens)
         ryz_core_settle_choices(core, item->slot);
     if (item->samples) {
+        request->drafts_planned = request->drafts_left = (uint8_t)item->drafts;
         request->token_due = true;
         core->tokens_due++;
     }
@@ -322,9 +326,9 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     struct ryz_effect effect = {.kind = RYZ_EFFECT_NONE, .slot = event->slot};
     if (request->view.id != event->request_id || !request->token_due) return effect;
     RYZ_ASSERT(request->state == RYZ_SLOT_RUNNING);
-    request->token_due = false;
-    core->tokens_due--;
+    bool accepted = (event->flags & RYZ_EVF_ACCEPTED) != 0;
     request->view.decoded_tokens++;
+    request->drafts_offered = (uint8_t)event->output_tokens_max;
     if (request->view.decoded_tokens == 1) {
         request->first_token_ns = event->t_ns;
         ryz_wait_model_learn_first(&core->waits, &request->view, request->estimate.first_ns,
@@ -335,6 +339,15 @@ static struct ryz_effect token(struct ryz_core *core, const struct ryz_event *ev
     ryz_fair_share_charge(&core->share, request->view.tenant, 0, 1);
     bool last = (event->flags & RYZ_EVF_END) != 0 ||
                 request->view.decoded_tokens == request->view.output_tokens_max;
+    if (accepted) {
+        ryz_core_accept_draft(core, event->slot);
+        ryz_core_publish(core, event->slot);
+    }
+    if (last || !accepted) {
+        ryz_core_settle_drafts(core, event->slot, last);
+        request->token_due = false;
+        core->tokens_due--;
+    }
     if (!last) return effect;
     learn_end(core, request, event->t_ns);
     effect.waste = end_request(core, event->slot);

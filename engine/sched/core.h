@@ -25,7 +25,8 @@ enum ryz_event_kind {
     RYZ_EV_ARRIVE = 1,
     RYZ_EV_PLAN,      /* the driver asked for a plan at t_ns; written by ryz_core_next itself */
     RYZ_EV_STEP_DONE, /* the last plan was executed (or failed); the cost fit learns here */
-    RYZ_EV_TOKEN,     /* one token sampled for a request of the step just done */
+    RYZ_EV_TOKEN,     /* one token sampled for a request of the step just done; several of them
+                         where proposals were right */
     RYZ_EV_CANCEL,    /* the client left, a deadline passed, or the step failed */
     RYZ_EV_LIMITS,    /* an operator or controller changed the limits */
     RYZ_EV_FAULT,     /* KV allocations fail with `permille` from now on; 0 ends it */
@@ -37,18 +38,20 @@ enum ryz_event_kind {
 struct ryz_event {
     int64_t t_ns; /* never decreases */
     uint64_t request_id;
-    int64_t duration_ns;        /* STEP_DONE; LIMITS: step_ns_max */
+    int64_t duration_ns;        /* STEP_DONE: what such a step costs; LIMITS: step_ns_max */
     int64_t deadline_ns;        /* ARRIVE: for the end; RYZ_TIME_NEVER: none */
     uint32_t kind;              /* enum ryz_event_kind */
     uint32_t prompt_tokens;     /* ARRIVE; LIMITS: batch_requests_max */
-    uint32_t output_tokens_max; /* ARRIVE; LIMITS: batch_tokens_max */
+    uint32_t output_tokens_max; /* ARRIVE; LIMITS: batch_tokens_max; TOKEN: proposals that the
+                                   driver can make for what follows */
     uint32_t permille;          /* FAULT; LIMITS: prefill_chunk_max; ARRIVE: choices to follow */
     uint32_t slot;              /* TOKEN, CANCEL: as ARRIVE's effect said; ARRIVE with
                                    RYZ_EVF_CHOICE: of the first choice */
     uint16_t tenant;            /* ARRIVE */
     uint8_t priority;           /* ARRIVE */
-    uint8_t flags;              /* TOKEN: RYZ_EVF_END; STEP_DONE: RYZ_EVF_FAILED; ARRIVE:
-                                   RYZ_EVF_CHOICE; HASHES: their number, see ryz_event_hash */
+    uint8_t flags;              /* TOKEN: RYZ_EVF_END, RYZ_EVF_ACCEPTED; STEP_DONE:
+                                   RYZ_EVF_FAILED; ARRIVE: RYZ_EVF_CHOICE; HASHES: their number, see
+                                   ryz_event_hash */
     union {
         int64_t first_deadline_ns; /* ARRIVE: for the first token; 0: none */
         uint64_t hash;             /* TOKEN: chain hash of the block that it fills; 0: fills none */
@@ -82,6 +85,9 @@ static inline void ryz_event_set_hash(struct ryz_event *event, uint32_t i, uint6
  * `permille`. It comes right after it, without hashes of its own, and is taken if the first one
  * was: room is looked for once, for all. Choices share the KV blocks of their prompt. */
 #define RYZ_EVF_CHOICE 8u
+/* TOKEN: it is the first proposal that was left, which therefore is computed already; unless the
+ * request ends with it, another TOKEN of this step follows. */
+#define RYZ_EVF_ACCEPTED 4u
 
 enum ryz_effect_kind {
     RYZ_EFFECT_NONE,
@@ -141,12 +147,14 @@ struct ryz_core_stats {
     uint64_t prompt_tokens_shared;   /* taken over from another choice instead of computed */
     uint64_t cache_lookup_tokens;    /* asked of the prefix cache, in full blocks */
     uint64_t cache_evicted_blocks;
-    uint64_t cache_missed_blocks; /* asked for after they had been lost */
-    uint64_t host_out_blocks;     /* copied to the host tier when they were evicted */
-    uint64_t host_in_blocks;      /* copied back */
-    uint64_t host_dropped_blocks; /* lost because the host tier was full */
-    uint64_t tokens_decoded;      /* TOKEN events applied */
-    uint64_t kv_alloc_failures;   /* injected */
+    uint64_t cache_missed_blocks;            /* asked for after they had been lost */
+    uint64_t host_out_blocks;                /* copied to the host tier when they were evicted */
+    uint64_t host_in_blocks;                 /* copied back */
+    uint64_t host_dropped_blocks;            /* lost because the host tier was full */
+    uint64_t tokens_decoded;                 /* TOKEN events applied */
+    uint64_t kv_alloc_failures;              /* injected */
+    uint64_t drafts_verified[RYZ_DRAFT_MAX]; /* proposals by how many stood before them */
+    uint64_t drafts_accepted[RYZ_DRAFT_MAX]; /* of them: right, as all before them */
 };
 
 struct ryz_core; /* opaque */
@@ -165,7 +173,8 @@ struct ryz_effect ryz_core_feed(struct ryz_core *core, const struct ryz_event *e
 
 /* Gives the next plan, valid until the next call; its blocks are allocated. NULL:
  * nothing to run now (see ryz_core_wake_ns). After a plan the driver must feed STEP_DONE, then a
- * TOKEN for each item with `samples`, before it asks again; CANCELs may come in between. After a
+ * TOKEN for each item with `samples` (and one more for each of its proposals that was right, see
+ * RYZ_EVF_ACCEPTED), before it asks again; CANCELs may come in between. After a
  * failed STEP_DONE no TOKEN is due, and a request that is not cancelled is planned again. Items
  * whose blocks an injected fault withheld are left out; a plan always runs at least one request. */
 const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns);
@@ -177,6 +186,8 @@ int64_t ryz_core_wake_ns(const struct ryz_core *core);
 const struct ryz_kv_partition *ryz_core_partitions(const struct ryz_core *core, uint32_t *count);
 /* Tokens of a running slot that were found in the prefix cache when it was last started. */
 uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
+/* Leading blocks of a running slot that others hold too. */
+uint32_t ryz_core_shared_blocks(const struct ryz_core *core, uint32_t slot);
 /* Block ids of a slot in position order, borrowed until the next call; count may be 0. */
 const uint32_t *ryz_core_blocks(const struct ryz_core *core, uint32_t slot, uint32_t *count);
 

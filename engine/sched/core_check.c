@@ -32,6 +32,7 @@ const char *ryz_core_limits_fault(const struct ryz_sched_limits *limits)
     if (limits->itl_target_ns < 0) return "itl_target_ns must not be negative";
     if (limits->queue_wait_ns_max < 0) return "queue_wait_ns_max must not be negative";
     if ((unsigned)limits->admit >= RYZ_ADMIT_COUNT) return "admit must be 0, 1 or 2";
+    if (limits->draft_tokens_max > RYZ_DRAFT_MAX) return "draft_tokens_max must be 0 to 8";
     if (limits->starve_ns < 0) return "starve_ns must not be negative";
     return NULL;
 }
@@ -63,9 +64,14 @@ static const char *token_fault(const struct ryz_core *core, const struct ryz_eve
     if (event->slot >= core->table.slot_count) return "a token for a slot that does not exist";
     if (core->step_in_flight) return "a token before its step is done";
     if (core->step_failed) return "a token of a failed step";
+    if (event->output_tokens_max > RYZ_DRAFT_MAX) return "more proposals than are allowed";
     const struct ryz_request *request = &core->table.requests[event->slot];
-    if (request->state != RYZ_SLOT_FREE && request->view.id == event->request_id)
-        return request->token_due ? NULL : "a token that the last step did not sample";
+    if (request->state != RYZ_SLOT_FREE && request->view.id == event->request_id) {
+        if (!request->token_due) return "a token that the last step did not sample";
+        bool accepted = (event->flags & RYZ_EVF_ACCEPTED) != 0;
+        return accepted && request->drafts_left == 0 ? "a proposal accepted that was not made"
+                                                     : NULL;
+    }
     return was_sampled(core, event) ? NULL : "a token for a request outside the last plan";
 }
 

@@ -18,6 +18,10 @@
 
 #include <stddef.h>
 
+#define RYZ_ACCEPT_FIRST                                                                           \
+    39322u /* of 2^16: what is believed of proposals before any was verified                       \
+            */
+
 struct ryz_core {
     struct ryz_sched_limits limits; /* as of now */
     const struct ryz_sched_policy *policy;
@@ -44,6 +48,9 @@ struct ryz_core {
     uint32_t fault_permille;    /* of KV allocations that fail now */
     uint64_t fault_draws;       /* since open: the index of the next draw */
     uint32_t headroom_permille; /* grows with preemptions for blocks, falls as requests end */
+    uint32_t accept;            /* of all requests: chance that a proposal is right, of 2^16 */
+    uint32_t draftless_steps;   /* in a row that could have verified proposals and did not */
+    uint32_t probe_steps; /* so many of them, and one is verified to see whether it pays now */
     /* Prefix cache; NULL without it. */
     uint64_t *hashes;   /* [slot_count][table.table_blocks] of each slot's full blocks */
     uint64_t *staged;   /* [table.table_blocks] of the request that arrives next */
@@ -94,6 +101,20 @@ uint32_t ryz_core_take_prefix(struct ryz_core *core, uint32_t slot);
 void ryz_core_load_prefix(struct ryz_core *core, uint32_t slot);
 /* Indexes the blocks of a running slot that are full and computed. */
 void ryz_core_publish(struct ryz_core *core, uint32_t slot);
+
+/* Says in the view of a running slot how many proposals may be verified, and what to think of
+ * them. */
+void ryz_core_offer_drafts(const struct ryz_core *core, uint32_t slot,
+                           struct ryz_request_view *view);
+void ryz_core_drafts_init(struct ryz_core *core);
+/* Whether to verify some in the next step only to learn about them; counts what was planned. */
+bool ryz_core_probes_drafts(const struct ryz_core *core);
+void ryz_core_note_drafts(struct ryz_core *core, const struct ryz_sched_plan *plan);
+/* A TOKEN says that the first proposal left was right. */
+void ryz_core_accept_draft(struct ryz_core *core, uint32_t slot);
+/* The last TOKEN of a step for a slot: learns from its proposals. `ended`: the request ends here,
+ * so those that are left were not refused. */
+void ryz_core_settle_drafts(struct ryz_core *core, uint32_t slot, bool ended);
 
 /* Blocks of a running slot that nobody else holds. */
 uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot);

@@ -64,6 +64,7 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
     RYZ_ASSERT(table->running_count + window <= RYZ_VIEW_MAX);
     for (uint32_t i = 0; i < table->running_count; i++) {
         core->view[count] = table->requests[table->running[i]].view;
+        ryz_core_offer_drafts(core, table->running[i], &core->view[count]);
         core->view[count++].own_blocks = ryz_core_own_blocks(core, table->running[i]);
     }
     uint32_t slots[RYZ_BATCH_MAX];
@@ -87,6 +88,7 @@ static struct ryz_sched_view build_view(struct ryz_core *core, int64_t now_ns)
         .headroom_permille = core->headroom_permille,
         .limits = limits,
         .cost = ryz_step_cost_source(&core->cost),
+        .probe_drafts = ryz_core_probes_drafts(core),
     };
 }
 
@@ -206,8 +208,8 @@ static void note_plan(struct ryz_core *core)
         const struct ryz_plan_item *item = &plan->items[i];
         words[count++] = item->request_id;
         words[count++] = (uint64_t)item->slot << 32 | item->tokens;
-        words[count++] = (uint64_t)item->first_position << 32 | (uint64_t)item->action << 1 |
-                         (item->samples ? 1 : 0);
+        words[count++] = (uint64_t)item->first_position << 32 | (uint64_t)item->drafts << 2 |
+                         (uint64_t)item->action << 1 | (item->samples ? 1 : 0);
     }
     ryz_core_note_decision(core, words, count * sizeof words[0]);
     for (uint32_t i = 0; i < core->copies.count; i++) {
@@ -241,6 +243,7 @@ const struct ryz_sched_plan *ryz_core_next(struct ryz_core *core, int64_t now_ns
     carry_out(core);
     allocate(core);
     note_plan(core);
+    ryz_core_note_drafts(core, &core->plan);
     if (core->plan.run_count > 0) {
         core->step_in_flight = true;
         return &core->plan;

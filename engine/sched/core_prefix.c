@@ -219,6 +219,12 @@ uint32_t ryz_core_own_blocks(const struct ryz_core *core, uint32_t slot)
     return request->view.kv_blocks - shared;
 }
 
+uint32_t ryz_core_shared_blocks(const struct ryz_core *core, uint32_t slot)
+{
+    RYZ_ASSERT(slot < core->table.slot_count);
+    return core->table.requests[slot].view.kv_blocks - ryz_core_own_blocks(core, slot);
+}
+
 uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot)
 {
     RYZ_ASSERT(slot < core->table.slot_count);

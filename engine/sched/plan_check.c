@@ -16,6 +16,7 @@
 struct tally {
     uint64_t seen[RYZ_VIEW_MAX / 64]; /* bit per view index */
     uint64_t tokens;
+    uint64_t drafts; /* of them */
     uint64_t blocks_needed;
     uint64_t own_freed[RYZ_KV_PARTITIONS_MAX]; /* blocks of preempted ones that nobody shares */
     uint32_t preempted[RYZ_KV_PARTITIONS_MAX]; /* requests of each partition */
@@ -33,7 +34,9 @@ void ryz_plan_count(struct ryz_sched_plan *plan)
         const struct ryz_plan_item *item = &plan->items[i];
         if (item->action != RYZ_ACT_RUN) continue;
         plan->run_count++;
-        ryz_batch_shape_add(&plan->shape, item->first_position, item->tokens);
+        uint32_t known = item->tokens - item->drafts;
+        ryz_batch_shape_add(&plan->shape, item->first_position, known);
+        ryz_batch_shape_add_drafts(&plan->shape, item->first_position + known, item->drafts);
     }
 }
 
@@ -55,15 +58,19 @@ static const char *run_fault(const struct ryz_sched_view *view,
 {
     uint64_t total = (uint64_t)request->prompt_tokens + request->decoded_tokens;
     uint64_t end = (uint64_t)request->computed_tokens + item->tokens;
-    if (item->tokens == 0) return "a run without tokens";
-    if (item->tokens > 1 && item->tokens > view->limits.prefill_chunk_max)
+    if (item->tokens <= item->drafts) return "a run without tokens";
+    uint32_t known = item->tokens - item->drafts;
+    if (known > 1 && known > view->limits.prefill_chunk_max)
         return "a chunk beyond prefill_chunk_max";
     if (item->first_position != request->computed_tokens) return "a run that skips positions";
-    if (end > total) return "a run beyond the request's tokens";
-    if (item->samples != (end == total)) return "logits wanted of the wrong token";
+    if (end - item->drafts > total) return "a run beyond the request's tokens";
+    if (item->samples != (end - item->drafts == total)) return "logits wanted of the wrong token";
+    if (item->drafts > request->draft_tokens) return "more proposals than there are";
+    if (item->drafts > 0 && (known > 1 || !item->samples)) return "proposals beside a prompt";
     uint32_t blocks = ryz_ceil_div_u32((uint32_t)end, view->limits.kv_block_tokens);
     if (blocks > request->kv_blocks) tally->blocks_needed += blocks - request->kv_blocks;
     tally->tokens += item->tokens;
+    tally->drafts += item->drafts;
     tally->runs++;
     if (!request->running) {
         tally->started++;
@@ -133,6 +140,7 @@ const char *ryz_plan_fault(const struct ryz_sched_view *view, const struct ryz_s
     if (tally.runs != plan->run_count) return "run_count is not the number of runs";
     if (tally.runs > view->limits.batch_requests_max) return "more runs than batch_requests_max";
     if (tally.tokens > view->limits.batch_tokens_max) return "more tokens than batch_tokens_max";
+    if (tally.drafts > RYZ_DRAFT_STEP_MAX) return "more proposals than a step may have";
     if (tally.blocks_needed > view->kv_blocks_free + blocks_freed(view, plan, &tally))
         return "more KV blocks than are free";
     uint32_t running = view->running_count - tally.preempts + tally.started;

@@ -6,6 +6,9 @@
  * stream ("stall-free" batching, Sarathi-Serve). When KV blocks run out, the last of the running
  * gives up its own, so the first one always makes progress and everything finishes.
  *
+ * A decode may carry proposals for the tokens after it (speculation.h); they are dropped rather
+ * than that anybody else goes without tokens or blocks.
+ *
  * Classes (the first part of the order key): a waiting request of a more urgent class is started
  * before the prompts of less urgent running ones go on, and takes the place of the last of them if
  * there is none free; nobody is displaced more than displaced_max times, so work is not thrown away
@@ -38,6 +41,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/clock.h"
 #include "engine/base/size.h"
+#include "engine/sched/speculation.h"
 
 /* A partition of the pool in this step. */
 struct part {
@@ -73,6 +77,7 @@ struct step {
     uint64_t gone[RYZ_VIEW_MAX / 64]; /* bit per view index: running ones that lose their blocks,
                                          waiting ones that are started */
     struct part parts[RYZ_KV_PARTITIONS_MAX]; /* [part_count] */
+    uint8_t drafts[RYZ_BATCH_MAX]; /* proposals of the running that are worth to be verified */
 };
 
 static bool is_gone(const struct step *step, uint32_t index)
@@ -230,27 +235,29 @@ static uint32_t cut_chunk(struct step *step, uint32_t first, uint32_t wanted)
     return chunk;
 }
 
-static void add_run(struct step *step, uint32_t view_index, uint32_t tokens)
+static void add_run(struct step *step, uint32_t view_index, uint32_t tokens, uint32_t drafts)
 {
     const struct ryz_request_view *request = &step->view->requests[view_index];
     struct ryz_sched_plan *plan = step->plan;
     uint32_t end = request->computed_tokens + tokens;
-    uint32_t allocated = blocks_to(step, request, end);
+    uint32_t allocated = blocks_to(step, request, end + drafts);
+    uint32_t owed = blocks_to(step, request, end);
     RYZ_ASSERT(allocated <= step->blocks_free);
-    RYZ_ASSERT(allocated <= step->blocks_owed);
+    RYZ_ASSERT(owed <= step->blocks_owed);
     struct part *part = &step->parts[request->partition];
     step->blocks_free -= allocated;
-    step->blocks_owed -= allocated;
-    part->owed -= allocated;
+    step->blocks_owed -= owed;
+    part->owed -= owed;
     part->held += allocated;
-    RYZ_ASSERT(tokens <= step->tokens_left);
-    step->tokens_left -= tokens;
+    RYZ_ASSERT(tokens + drafts <= step->tokens_left);
+    step->tokens_left -= tokens + drafts;
     plan->run_count++;
     plan->items[plan->item_count++] = (struct ryz_plan_item){
         .request_id = request->id,
         .view_index = view_index,
         .slot = request->slot,
-        .tokens = tokens,
+        .tokens = tokens + drafts,
+        .drafts = drafts,
         .first_position = request->computed_tokens,
         .action = RYZ_ACT_RUN,
         .samples = end == total_tokens(request),
@@ -272,6 +279,22 @@ static bool make_room(struct step *step, uint32_t index, uint32_t needed)
         step->short_of_blocks = true;
     }
     return needed <= available_to(step, partition);
+}
+
+/* Proposals of the running request at `index` for which there are tokens and blocks, so that nobody
+ * else goes without for their sake. `needed`: blocks for its newest token. */
+static uint32_t affordable_drafts(const struct step *step, uint32_t index, uint32_t needed)
+{
+    const struct ryz_request_view *request = &step->view->requests[index];
+    uint32_t drafts = step->drafts[index], spare = step->tokens_left - 1;
+    spare = spare > step->decodes_ahead ? spare - step->decodes_ahead : 0;
+    drafts = ryz_min_u32(drafts, spare);
+    uint32_t held = request->kv_blocks + needed;
+    uint64_t owed = step->blocks_owed; /* the needed ones included */
+    uint64_t more = step->blocks_free > owed ? step->blocks_free - owed : 0;
+    if (step->part_count > 1) more = 0; /* they may be another partition's claim */
+    uint64_t room = (held + more) * step->view->limits.kv_block_tokens - total_tokens(request);
+    return room < drafts ? (uint32_t)room : drafts;
 }
 
 /* Gives the running request at `index` its tokens, if there are tokens and blocks for it. */
@@ -296,7 +319,9 @@ static void run_running(struct step *step, uint32_t index)
         if (room == 0) return;
         tokens = ryz_min_u32(tokens, room);
     }
-    add_run(step, index, tokens);
+    uint32_t drafts = wanted == 1 ? affordable_drafts(step, index, needed) : 0;
+    add_run(step, index, tokens, drafts);
+    ryz_batch_shape_add_drafts(&step->shape, first + tokens, drafts);
     if (wanted > 1) {
         step->prefilled = true;
         ryz_batch_shape_add(&step->shape, first, tokens);
@@ -359,7 +384,7 @@ static bool start(struct step *step, uint32_t index)
     part->owed += blocks;
     part->started++;
     step->blocks_owed += blocks;
-    add_run(step, index, tokens);
+    add_run(step, index, tokens, 0);
     ryz_batch_shape_add(&step->shape, first, tokens);
     step->prefilled = true;
     step->started++;
@@ -517,6 +542,16 @@ static void open_parts(struct step *step)
     }
 }
 
+/* Proposals share what the streams leave of the budget with the prompts, half and half. Those of
+ * requests that lose their blocks come to nothing. */
+static void choose_drafts(struct step *step)
+{
+    uint32_t spare = step->view->limits.batch_tokens_max;
+    spare = spare > step->decodes_ahead ? (spare - step->decodes_ahead) / 2 : 0;
+    ryz_speculation_choose(step->view, step->view->running_count, &step->shape,
+                           ryz_min_u32(spare, RYZ_DRAFT_STEP_MAX), step->drafts);
+}
+
 void ryz_policy_step(const void *tunables, const struct ryz_sched_view *view,
                      struct ryz_sched_plan *plan)
 {
@@ -533,6 +568,7 @@ void ryz_policy_step(const void *tunables, const struct ryz_sched_view *view,
     open_parts(&step);
     reclaim(&step);
     if (!step.full) displace(&step);
+    choose_drafts(&step);
     for (uint32_t i = 0; i < view->running_count; i++) {
         if (step.tokens_left == 0 || plan->run_count == view->limits.batch_requests_max) break;
         if (is_gone(&step, i)) continue;

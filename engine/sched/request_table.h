@@ -42,6 +42,10 @@ struct ryz_request {
     uint32_t host_blocks;    /* of the blocks found, in the host tier: until they are loaded */
     uint32_t sibling;        /* next choice of the same prompt, in a ring; itself: no other */
     bool parked;             /* WAITING: beside the queue, another choice computes the prompt */
+    uint32_t accept;         /* believed chance that a proposal is right, of 2^16 */
+    uint8_t drafts_offered;  /* proposals that the driver can make */
+    uint8_t drafts_planned;  /* in the step in flight or just done */
+    uint8_t drafts_left;     /* of them, neither accepted nor refused yet */
     bool token_due;          /* sampled in the step just done, TOKEN not yet fed */
     uint32_t table;          /* RUNNING: number of its block table */
     uint32_t previous, next; /* WAITING: neighbours, RYZ_SLOT_NONE at the ends */

@@ -32,6 +32,9 @@ struct ryz_kv_partition {
     uint32_t held_blocks;       /* by its requests; shared ones once */
 };
 
+#define RYZ_DRAFT_MAX      8u  /* proposals for one request in one step */
+#define RYZ_DRAFT_STEP_MAX 64u /* proposals in one step */
+
 /* What a policy may know of one request. Lengths in tokens, times in ns. */
 struct ryz_request_view {
     uint64_t id;
@@ -51,15 +54,19 @@ struct ryz_request_view {
     uint32_t preemptions;     /* so far */
     uint64_t urgency;         /* first part of its order key; 0: it has starved */
     uint16_t tenant;
-    uint8_t priority;  /* 0 is the most urgent */
-    bool running;      /* holds KV blocks */
-    uint8_t partition; /* of the KV pool, see kv_partitions.h */
+    uint16_t accept_permille; /* believed chance that a proposal is right if those before it were */
+    uint8_t draft_tokens;     /* proposals for what follows its newest token, that may be verified
+                                 together with it; <= RYZ_DRAFT_MAX */
+    uint8_t priority;         /* 0 is the most urgent */
+    bool running;             /* holds KV blocks */
+    uint8_t partition;        /* of the KV pool, see kv_partitions.h */
 };
 
 /* What a request has cost, and how much of that was computed for nothing or twice. */
 struct ryz_waste {
     uint64_t computed_tokens;   /* in steps that are done; what a cache had is not among them */
     uint64_t recomputed_tokens; /* of them, those that a preemption had thrown away */
+    uint32_t rejected_tokens;   /* of the computed: proposals that were not right */
     uint32_t missed_tokens;     /* in blocks of the prefix cache that were lost before it came */
     uint32_t host_tokens;       /* of its prompt, found in the host tier at its first start */
     uint32_t preemptions;
@@ -68,7 +75,8 @@ struct ryz_waste {
 /* Shape of a step: the only input of a cost source. */
 struct ryz_batch_shape {
     uint32_t prefill_tokens;  /* tokens of chunks longer than one */
-    uint32_t decode_requests; /* requests that compute exactly one token */
+    uint32_t decode_requests; /* requests that compute their newest token only */
+    uint32_t draft_tokens;    /* proposals that are verified besides */
     uint64_t context_tokens;  /* sum over computed tokens of the KV length each attends to */
 };
 
@@ -82,6 +90,15 @@ static inline void ryz_batch_shape_add(struct ryz_batch_shape *shape, uint32_t f
         shape->prefill_tokens += tokens;
     else
         shape->decode_requests++;
+    shape->context_tokens += n * first + n * (n + 1) / 2;
+}
+
+/* Adds `drafts` proposals that follow the position `first - 1`. */
+static inline void ryz_batch_shape_add_drafts(struct ryz_batch_shape *shape, uint32_t first,
+                                              uint32_t drafts)
+{
+    uint64_t n = drafts;
+    shape->draft_tokens += drafts;
     shape->context_tokens += n * first + n * (n + 1) / 2;
 }
 
@@ -119,7 +136,8 @@ struct ryz_sched_limits {
     int64_t starve_ns;           /* who waited longer goes first, in half of the places; 0: no
                                     such promise */
     enum ryz_admit admit;
-    bool admit_late;      /* take requests whose deadline is believed to be missed */
+    uint32_t draft_tokens_max; /* proposals for one request in one step; 0: no speculation */
+    bool admit_late;           /* take requests whose deadline is believed to be missed */
     bool headroom_adapts; /* admissions keep more blocks free after preemptions for lack of them */
 };
 
@@ -140,6 +158,7 @@ struct ryz_sched_view {
     uint32_t headroom_permille; /* of the pool, kept free by admissions beside the policy's own */
     struct ryz_sched_limits limits;
     struct ryz_cost_source cost; /* what the policy believes a step costs */
+    bool probe_drafts; /* verify a proposal even if it seems not to pay: to see if it does */
 };
 
 enum ryz_action { RYZ_ACT_RUN, RYZ_ACT_PREEMPT };
@@ -148,10 +167,12 @@ struct ryz_plan_item {
     uint64_t request_id;
     uint32_t view_index;     /* into view.requests */
     uint32_t slot;           /* place in the core */
-    uint32_t tokens;         /* RUN: tokens to compute, >= 1; PREEMPT: 0 */
+    uint32_t tokens;         /* RUN: tokens to compute, >= 1, proposals included; PREEMPT: 0 */
+    uint32_t drafts;         /* of them: proposals, the last ones; their logits are wanted too */
     uint32_t first_position; /* position of the first of them, = computed_tokens */
     enum ryz_action action;
-    bool samples; /* RUN: the last of them is the newest token, so logits are wanted */
+    bool
+        samples; /* RUN: the last but for the proposals is the newest token, so logits are wanted */
 };
 
 /* Preemptions come first: their blocks may serve the items after them. */

@@ -28,7 +28,7 @@ static const uint32_t surprises_max = 16;
 /* Durations beyond this factor of the first are cut, so that no input can overflow the sums. */
 static const double range_max = 1e6;
 /* Typical sizes of the terms, to make the matrix entries comparable. */
-static const double scale[TERMS] = {1.0, 64.0, 8.0, 4096.0};
+static const double scale[TERMS] = {1.0, 64.0, 8.0, 4096.0, 8.0};
 
 void ryz_step_cost_terms(const struct ryz_batch_shape *shape, double x[TERMS])
 {
@@ -36,6 +36,7 @@ void ryz_step_cost_terms(const struct ryz_batch_shape *shape, double x[TERMS])
     x[1] = (double)shape->prefill_tokens;
     x[2] = (double)shape->decode_requests;
     x[3] = (double)shape->context_tokens;
+    x[4] = (double)shape->draft_tokens;
 }
 
 int64_t ryz_step_cost_round(double ns)
@@ -98,10 +99,12 @@ static bool solve_chosen(const struct ryz_normal_equations *equations, const int
 
 void ryz_normal_equations_solve(const struct ryz_normal_equations *equations, double c[TERMS])
 {
-    double best = 0.0; /* of b'c, which is minus the minimum of the chosen terms; none chosen: 0 */
+    double best = 0.0;  /* of b'c, which is minus the minimum of the chosen terms; none chosen: 0 */
+    unsigned known = 0; /* terms that some sample had */
     memset(c, 0, TERMS * sizeof c[0]);
+    for (int i = 0; i < TERMS; i++) known |= (equations->a[i][i] > 0.0 ? 1u : 0u) << i;
     /* All terms first: it is the best whenever it is allowed, which is nearly always. */
-    for (unsigned mask = (1u << TERMS) - 1; mask > 0; mask--) {
+    for (unsigned mask = known; mask > 0; mask = (mask - 1) & known) {
         int chosen[TERMS], count = 0;
         double candidate[TERMS], value = 0.0;
         bool allowed = true;
@@ -116,7 +119,7 @@ void ryz_normal_equations_solve(const struct ryz_normal_equations *equations, do
         if (!allowed || !(value > best)) continue;
         best = value;
         memcpy(c, candidate, sizeof candidate);
-        if (count == TERMS) return;
+        if (mask == known) return;
     }
 }
 

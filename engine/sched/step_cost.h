@@ -1,10 +1,11 @@
 /*
  * step_cost.h - what the scheduler believes a step costs, learnt from the steps it saw.
  *
- *   ns = c[0] + c[1] * prefill_tokens + c[2] * decode_requests + c[3] * context_tokens,  c >= 0
+ *   ns = c[0] + c[1] * prefill_tokens + c[2] * decode_requests + c[3] * context_tokens
+ *             + c[4] * draft_tokens,  c >= 0
  *
  * The recursive least squares of relative residuals with exponential forgetting, kept as the normal
- * equations (a 4 x 4 matrix and a vector) instead of a covariance: they cannot wind up when one
+ * equations (a 5 x 5 matrix and a vector) instead of a covariance: they cannot wind up when one
  * kind of step stops coming, and terms that are no longer seen keep their last value. A function of
  * the samples in their order, in doubles without contraction, so a replay believes the same.
  */
@@ -13,7 +14,7 @@
 
 #include "engine/sched/sched.h"
 
-#define RYZ_STEP_COST_TERMS 4
+#define RYZ_STEP_COST_TERMS 5
 
 /* Before so many samples the fit predicts 0, "no opinion". */
 #define RYZ_STEP_COST_SAMPLES_MIN 16u
@@ -46,12 +47,12 @@ struct ryz_cost_source ryz_step_cost_source(const struct ryz_step_cost *cost);
 /* Adds the row x with target y to the equations. */
 void ryz_normal_equations_add(struct ryz_normal_equations *equations,
                               const double x[RYZ_STEP_COST_TERMS], double y);
-/* Minimises c' a c - 2 b' c over c >= 0 exactly: of the sixteen choices of terms held at zero, the
+/* Minimises c' a c - 2 b' c over c >= 0 exactly: of the 32 choices of terms held at zero, the
  * best whose solution is not negative. Terms that the matrix cannot tell apart or does not know are
  * zero. Shared with simulators/cost_model. */
 void ryz_normal_equations_solve(const struct ryz_normal_equations *equations,
                                 double c[RYZ_STEP_COST_TERMS]);
-/* {1, prefill_tokens, decode_requests, context_tokens} as doubles. */
+/* {1, prefill_tokens, decode_requests, context_tokens, draft_tokens} as doubles. */
 void ryz_step_cost_terms(const struct ryz_batch_shape *shape, double x[RYZ_STEP_COST_TERMS]);
 /* The nearest whole nanosecond of ns, within 0 .. 2^62. */
 int64_t ryz_step_cost_round(double ns);

@@ -185,6 +185,15 @@ static uint32_t get_u32(const json_t *object, const char *key)
     return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
+static void get_counts(const json_t *object, const char *key, uint64_t counts[RYZ_DRAFT_MAX])
+{
+    const json_t *list = json_object_get(object, key);
+    for (uint32_t i = 0; i < RYZ_DRAFT_MAX; i++) {
+        int64_t value = json_integer_value(json_array_get(list, i));
+        counts[i] = value > 0 ? (uint64_t)value : 0;
+    }
+}
+
 static void take_step(const json_t *object, struct ryz_control_records *records)
 {
     struct ryz_step_record step = {
@@ -194,6 +203,7 @@ static void take_step(const json_t *object, struct ryz_control_records *records)
         .forward_ns = get_i64(object, "forward_ns"),
         .shape = {.prefill_tokens = get_u32(object, "prefill_tokens"),
                   .decode_requests = get_u32(object, "decode_requests"),
+                  .draft_tokens = get_u32(object, "draft_tokens"),
                   .context_tokens = (uint64_t)get_i64(object, "context_tokens")},
         .run_count = get_u32(object, "run_count"),
         .failed = json_is_true(json_object_get(object, "failed")),
@@ -207,6 +217,8 @@ static void take_step(const json_t *object, struct ryz_control_records *records)
                   .kv_slots_empty = get_u32(object, "kv_slots_empty"),
                   .preempted = get_u32(object, "preempted")},
     };
+    get_counts(object, "drafts_verified", step.stats.drafts_verified);
+    get_counts(object, "drafts_accepted", step.stats.drafts_accepted);
     records->count++;
     if (records->step != NULL) records->step(records->context, &step);
 }

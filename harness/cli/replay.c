@@ -54,6 +54,7 @@ static struct ryz_core_config config_of(const struct ryz_sched_config_row *row)
                    .queue_wait_ns_max = known(row->queue_wait_ns_max),
                    .starve_ns = known(row->starve_ns),
                    .admit_late = row->admit_late != 0,
+                   .draft_tokens_max = row->draft_tokens_max,
                    .admit = (enum ryz_admit)row->admit,
                    .headroom_adapts = row->headroom_adapts != 0,
                    .queue_tokens_max = row->queue_tokens_max},

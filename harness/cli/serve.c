@@ -28,12 +28,14 @@
 #define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
+    const char *speculate, *draft_model;
     const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *kv_partitions, *control,
         *otlp, *name, *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, kv_host_bytes, seed;
     double step_ms, itl_ms, queue_wait_ms, starvation_ms;
+    uint32_t draft_tokens;
     bool refuse_late, no_prefix_cache, fixed_headroom;
 };
 
@@ -154,6 +156,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .starve_ns = ms_to_ns(o->starvation_ms),
                    .admit = admit,
                    .admit_late = !o->refuse_late,
+                   .draft_tokens_max = o->draft_tokens,
                    .headroom_adapts = !o->fixed_headroom,
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
@@ -161,6 +164,8 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
         .kv_host_bytes = o->kv_host_bytes,
         .kv_type = o->kv_type,
         .prefix_cache = !o->no_prefix_cache,
+        .speculate = o->speculate,
+        .draft_model = o->draft_model,
         .cache_key = draw_key(o),
         .seed = o->seed,
         .clock = serve->monotonic,
@@ -301,6 +306,8 @@ static struct serve_options given = {.host = "127.0.0.1",
                                      .quant = "as_is",
                                      .isa = "auto",
                                      .kv_type = "bf16",
+                                     .speculate = "off",
+                                     .draft_tokens = 4,
                                      .policy = "fcfs",
                                      .admit = "prompt",
                                      .kv_partitions = "none",
@@ -341,6 +348,12 @@ static const struct ryz_option options[] = {
      "1 % of the KV blocks stay free at a start (more after preemptions)"},
     {"no-prefix-cache", RYZ_OPTION_FLAG, &given.no_prefix_cache, NULL,
      "compute every prompt anew (beginnings of a tenant's prompts are found again)"},
+    {"speculate", RYZ_OPTION_TEXT, &given.speculate, "HOW",
+     "verify proposals for the next tokens: " RYZ_SPECULATE_NAMES " (off)"},
+    {"draft-model", RYZ_OPTION_TEXT, &given.draft_model, "FILE",
+     "small GGUF with the same vocabulary, for --speculate draft"},
+    {"draft-tokens", RYZ_OPTION_U32, &given.draft_tokens, "N",
+     "most proposals for a request in a step, 1 to 8 (4)"},
     {"step-target", RYZ_OPTION_F64, &given.step_ms, "MS",
      "believed step length that prefill chunks keep (no limit)"},
     {"itl-target", RYZ_OPTION_F64, &given.itl_ms, "MS",

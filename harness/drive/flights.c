@@ -466,6 +466,7 @@ void ryz_flights_waste(struct ryz_flight *flight, const struct ryz_waste *waste)
     flight->row.recomputed_tok = waste->recomputed_tokens;
     flight->row.missed_tok = waste->missed_tokens;
     flight->row.host_tok = waste->host_tokens;
+    flight->row.rejected_tok = waste->rejected_tokens;
     flight->row.preempted = waste->preemptions;
 }
 

@@ -27,7 +27,7 @@ static double step_value(const struct ryz_step_row *step, enum ryz_quantity quan
     case RYZ_Q_BATCH_LIMIT:
         return step->batch_limit > 0 ? (double)step->batch_limit : (double)NAN;
     case RYZ_Q_BATCH_TOKENS:
-        return (double)step->prefill_tokens + step->decode_requests;
+        return (double)step->prefill_tokens + step->decode_requests + step->draft_tokens;
     case RYZ_Q_KV_UTIL:
         return share(step->kv_used, step->kv_total);
     case RYZ_Q_KV_LENT:
@@ -155,7 +155,22 @@ static double grown(uint64_t from, uint64_t to)
 struct work {
     size_t steps;
     double sched, duration, failed, preempted, recomputed, computed;
+    double decodes, verified, accepted;
 };
+
+static uint64_t verified_so_far(const struct ryz_step_row *step)
+{
+#define X(n) +step->verified_##n
+    return 0 RYZ_DRAFT_POSITIONS(X);
+#undef X
+}
+
+static uint64_t accepted_so_far(const struct ryz_step_row *step)
+{
+#define X(n) +step->accepted_##n
+    return 0 RYZ_DRAFT_POSITIONS(X);
+#undef X
+}
 
 static struct work add_up(const struct ryz_view *view)
 {
@@ -172,6 +187,9 @@ static struct work add_up(const struct ryz_view *view)
         work.duration += (double)step->duration_ns;
         work.failed += step->failed;
         if (before != NULL) {
+            work.decodes += step->decode_requests;
+            work.verified += grown(verified_so_far(before), verified_so_far(step));
+            work.accepted += grown(accepted_so_far(before), accepted_so_far(step));
             work.preempted += grown(before->preempt, step->preempt);
             work.recomputed += grown(before->recomputed, step->recomputed);
             work.computed += grown(before->prompt_computed, step->prompt_computed) +
@@ -186,7 +204,8 @@ bool ryz_collect_engine_number(const struct ryz_view *view, enum ryz_quantity qu
                                struct ryz_number *out)
 {
     if (quantity != RYZ_Q_SCHED_SHARE && quantity != RYZ_Q_PREEMPTIONS &&
-        quantity != RYZ_Q_RECOMPUTE && quantity != RYZ_Q_FAILED_STEPS)
+        quantity != RYZ_Q_RECOMPUTE && quantity != RYZ_Q_DRAFT_ACCEPT &&
+        quantity != RYZ_Q_DRAFT_GAIN && quantity != RYZ_Q_FAILED_STEPS)
         return false;
     struct work work = add_up(view);
     out->known = work.steps > 0;
@@ -200,6 +219,16 @@ bool ryz_collect_engine_number(const struct ryz_view *view, enum ryz_quantity qu
     case RYZ_Q_RECOMPUTE:
         out->numerator = work.recomputed;
         out->denominator = work.computed;
+        break;
+    case RYZ_Q_DRAFT_ACCEPT:
+        out->known = work.verified > 0;
+        out->numerator = work.accepted;
+        out->denominator = work.verified;
+        break;
+    case RYZ_Q_DRAFT_GAIN:
+        out->known = work.decodes > 0;
+        out->numerator = work.decodes + work.accepted;
+        out->denominator = work.decodes;
         break;
     case RYZ_Q_PREEMPTIONS:
         out->combine = RYZ_COMBINE_SUM;

@@ -18,7 +18,9 @@ struct tally {
     double answered, answered_in, answered_out;     /* ended inside the window */
     double good_in_window;                          /* scheduled inside the window */
     double cached_tok, host_tok, in_tok;
-    double computed, recomputed, missed, unused, preempted; /* measured, those given up included */
+    uint64_t digest;                                                  /* of all outputs */
+    double computed, recomputed, missed, rejected, unused, preempted; /* measured, those given up
+                                                                         included */
     size_t all;
 };
 
@@ -60,6 +62,7 @@ static void count_waste(const struct ryz_request_row *row, struct tally *tally)
     tally->computed += (double)row->computed_tok;
     tally->recomputed += (double)row->recomputed_tok;
     tally->missed += row->missed_tok;
+    tally->rejected += row->rejected_tok;
     if (row->status != RYZ_REQUEST_OK) tally->unused += (double)row->computed_tok;
     tally->preempted += row->preempted;
 }
@@ -85,6 +88,7 @@ static struct tally tally_requests(const struct ryz_view *view)
         tally.cancelled += row->status == RYZ_REQUEST_CANCELLED;
         tally.dropped += row->status == RYZ_REQUEST_DROPPED_BY_HARNESS;
         tally.retries += row->retries;
+        if (row->status == RYZ_REQUEST_OK) tally.digest += row->output_hash ^ 3 * row->prompt_hash;
         if (row->measured) count_measured(row, &tally);
         if (row->measured) count_waste(row, &tally);
         if (row->measured && row->slo_ok) tally.good_in_window++;
@@ -205,6 +209,9 @@ static bool waste_number(const struct tally *tally, enum ryz_quantity quantity,
     case RYZ_Q_WASTE_MISSED:
         tokens = tally->missed;
         break;
+    case RYZ_Q_WASTE_REJECTED:
+        tokens = tally->rejected;
+        break;
     case RYZ_Q_WASTE_UNUSED:
         tokens = tally->unused;
         break;
@@ -274,6 +281,9 @@ static bool request_number(const struct ryz_view *view, enum ryz_quantity quanti
         break;
     case RYZ_Q_REQUESTS:
         total(t.attempted, t.all, out);
+        break;
+    case RYZ_Q_OUTPUT_DIGEST:
+        total((double)(t.digest & ((UINT64_C(1) << 48) - 1)), t.all, out);
         break;
     case RYZ_Q_CACHE_HIT:
     case RYZ_Q_CACHE_HOST_HIT:

@@ -97,6 +97,9 @@
     X(TRACE_COVERAGE, "trace.coverage", NUMBER, RATIO, MORE, NONE,                                 \
       "requests with a trace id and a root span of that id / all requests, measured or not",       \
       "share of requests that can be found in the traces")                                         \
+    X(OUTPUT_DIGEST, "output.digest", NUMBER, PLAIN, NEITHER, NONE,                                \
+      "sum of output_hash xor 3 prompt_hash of all requests with status ok, modulo 2^48",          \
+      "checksum of prompts and answers: equal numbers mean equal answers")                         \
     X(CACHE_HIT, "cache.hit", NUMBER, RATIO, MORE, NONE, "sum of cached_tok / sum of in_tok",      \
       "share of prompt tokens found in the prefix cache")                                          \
     X(CACHE_HOST_HIT, "cache.host_hit", NUMBER, RATIO, MORE, NONE,                                 \
@@ -107,6 +110,9 @@
     X(WASTE_MISSED, "waste.missed", NUMBER, RATIO, LESS, NONE,                                     \
       "sum of missed_tok / sum of computed_tok",                                                   \
       "share that the prefix cache had had and evicted")                                           \
+    X(WASTE_REJECTED, "waste.rejected", NUMBER, RATIO, LESS, NONE,                                 \
+      "sum of rejected_tok / sum of computed_tok",                                                 \
+      "share that was proposals which were not right")                                             \
     X(WASTE_UNUSED, "waste.unused", NUMBER, RATIO, LESS, NONE,                                     \
       "sum of computed_tok of requests that did not end ok / sum of computed_tok",                 \
       "share that was computed for requests without a full answer")                                \
@@ -133,7 +139,14 @@
     X(BATCH_LIMIT, "batch.limit", SAMPLES, COUNT, NEITHER, NONE, "batch_limit after every step",   \
       "requests that may run: max_batch, or less where itl_target wants it")                       \
     X(BATCH_TOKENS, "batch.tokens", SAMPLES, COUNT, MORE, NONE,                                    \
-      "prefill_tokens + decode_requests of every step", "tokens computed in a step")               \
+      "prefill_tokens + decode_requests + draft_tokens of every step",                             \
+      "tokens computed in a step, proposals included")                                             \
+    X(DRAFT_ACCEPT, "draft.accept", NUMBER, RATIO, MORE, NONE,                                     \
+      "sum of accepted_1..8 / sum of verified_1..8, grown inside the window",                      \
+      "share of the verified proposals that were right")                                           \
+    X(DRAFT_GAIN, "draft.gain", NUMBER, PLAIN, MORE, NONE,                                         \
+      "(decode_requests + accepted) / decode_requests, summed over the steps",                     \
+      "tokens that a stream gets from one pass of the model; 1: no speculation")                   \
     X(KV_UTIL, "kv.util", SAMPLES, RATIO, MORE, MEAN, "kv_used / kv_total after every step",       \
       "share of the KV cache in use")                                                              \
     X(KV_LENT, "kv.lent", SAMPLES, RATIO, NEITHER, MEAN, "kv_lent / kv_total after every step",    \

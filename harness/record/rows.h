@@ -93,6 +93,7 @@ enum ryz_run_event_kind {
     X(U64, recomputed_tok, 0, "1", "of them, those that a preemption had thrown away")             \
     X(U32, host_tok, 0, "1", "of cached_tok, those copied back from host memory")                  \
     X(U32, missed_tok, 0, "1", "tokens in cached blocks that were evicted before it came")         \
+    X(U32, rejected_tok, 0, "1", "proposals verified for it that were not right")                  \
     X(U32, preempted, 0, "1", "how often it lost its KV blocks")                                   \
     X(STATUS, status, 0, "1", "how it ended")                                                      \
     X(U8, retries, 0, "1", "attempts after the first")                                             \
@@ -154,6 +155,9 @@ enum ryz_run_event_kind {
     X(U64, mem_available, 0, "byte", "memory available on the host")                               \
     X(U64, mem_total, 0, "byte", "memory of the host")
 
+/* Proposals by how many stood before them in their step. X(n), n = that number + 1. */
+#define RYZ_DRAFT_POSITIONS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+
 /* One row an engine step; the counters are since the engine was opened, after the step. */
 #define RYZ_STEP_COLUMNS(X)                                                                        \
     X(I64, t_ns, 0, "ns", "begin of the step")                                                     \
@@ -161,7 +165,8 @@ enum ryz_run_event_kind {
     X(I64, sched_ns, 0, "ns", "of which the scheduler")                                            \
     X(I64, forward_ns, 0, "ns", "of which the forward pass")                                       \
     X(U32, prefill_tokens, 0, "1", "tokens of chunks longer than one")                             \
-    X(U32, decode_requests, 0, "1", "requests that computed exactly one token")                    \
+    X(U32, decode_requests, 0, "1", "requests that computed their newest token only")              \
+    X(U32, draft_tokens, 0, "1", "proposals verified besides")                                     \
     X(U64, context_tokens, 0, "1", "sum over computed tokens of the KV length attended to")        \
     X(U32, run_count, 0, "1", "requests in the batch")                                             \
     X(U8, failed, 0, "1", "1: an injected fault failed it")                                        \
@@ -192,7 +197,23 @@ enum ryz_run_event_kind {
     X(U64, host_found, 0, "1", "of cache_found, tokens that were in host memory")                  \
     X(U64, host_out, 0, "1", "KV blocks copied to host memory so far")                             \
     X(U64, host_in, 0, "1", "KV blocks copied back so far")                                        \
-    X(U64, host_dropped, 0, "1", "KV blocks lost because host memory was full, so far")
+    X(U64, host_dropped, 0, "1", "KV blocks lost because host memory was full, so far")            \
+    X(U64, verified_1, 0, "1", "first proposals of a step verified so far")                        \
+    X(U64, verified_2, 0, "1", "second proposals of a step verified so far")                       \
+    X(U64, verified_3, 0, "1", "third proposals of a step verified so far")                        \
+    X(U64, verified_4, 0, "1", "fourth proposals of a step verified so far")                       \
+    X(U64, verified_5, 0, "1", "fifth proposals of a step verified so far")                        \
+    X(U64, verified_6, 0, "1", "sixth proposals of a step verified so far")                        \
+    X(U64, verified_7, 0, "1", "seventh proposals of a step verified so far")                      \
+    X(U64, verified_8, 0, "1", "eighth proposals of a step verified so far")                       \
+    X(U64, accepted_1, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_2, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_3, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_4, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_5, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_6, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_7, 0, "1", "of them right, so far")                                            \
+    X(U64, accepted_8, 0, "1", "of them right, so far")
 
 /* struct ryz_event of engine/sched/core.h, record for record: what a replay is fed. Its times are
  * those of the core's clock, not relative to t0, so that a replay sees the same numbers. */
@@ -228,6 +249,7 @@ enum ryz_run_event_kind {
     X(U32, headroom_adapts, 0, "1", "1: admissions kept more blocks free after preemptions")       \
     X(STR, kv_partitions, 144, "1", "tenant:permille of the KV pool that it is guaranteed, ...")   \
     X(U32, queue_tokens_max, 0, "1", "prompt tokens of waiting requests; 0: no limit")             \
+    X(U32, draft_tokens_max, 0, "1", "proposals for one request in one step; 0: none")             \
     X(U32, batch_requests_max, 0, "1", "requests in one step")                                     \
     X(U32, batch_tokens_max, 0, "1", "tokens in one step")                                         \
     X(U32, prefill_chunk_max, 0, "1", "tokens of one request in one step")                         \

@@ -46,6 +46,23 @@ static void add_shares(char *text, size_t capacity, const struct ryz_kv_shares_p
     }
 }
 
+static bool put_text(struct line *line, const char *text)
+{
+    bool fits = true;
+    for (; fits && *text != '\0'; text++) fits = put(line, *text);
+    return fits;
+}
+
+static bool put_speculation(struct line *line, const struct ryz_engine_plan *engine)
+{
+    char tokens[48];
+    if (strcmp(engine->speculate, "off") == 0) return true;
+    (void)snprintf(tokens, sizeof tokens, " --draft-tokens %u --speculate ", engine->draft_tokens);
+    if (!put_text(line, tokens) || !put_text(line, engine->speculate)) return false;
+    if (engine->draft_model[0] == '\0') return true;
+    return put_text(line, " --draft-model ") && put_path(line, engine->draft_model);
+}
+
 /* All of them, not only those that the scenario gives: the defaults of the scenario hold, whatever
  * those of the server are. */
 static bool put_engine(struct line *line, const struct ryz_plan *plan)
@@ -77,8 +94,7 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
         engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
         host, engine->kv_type, (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
-    for (const char *at = text; fits && *at != '\0'; at++) fits = put(line, *at);
-    return fits;
+    return fits && put_text(line, text) && put_speculation(line, engine);
 }
 
 bool ryz_command_fill(const struct ryz_plan *plan, const char *control_path, char *out,

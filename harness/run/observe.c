@@ -45,6 +45,11 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->host_out = stats->host_out_blocks;
     row->host_in = stats->host_in_blocks;
     row->host_dropped = stats->host_dropped_blocks;
+#define X(n)                                                                                       \
+    row->verified_##n = stats->drafts_verified[(n)-1];                                             \
+    row->accepted_##n = stats->drafts_accepted[(n)-1];
+    RYZ_DRAFT_POSITIONS(X)
+#undef X
 }
 
 /* NULL before and after the run. The engine's thread, which lives longer, must ask this before it
@@ -65,6 +70,7 @@ void ryz_observer_on_step(void *context, const struct ryz_step_record *step)
                                .forward_ns = step->forward_ns,
                                .prefill_tokens = step->shape.prefill_tokens,
                                .decode_requests = step->shape.decode_requests,
+                               .draft_tokens = step->shape.draft_tokens,
                                .context_tokens = step->shape.context_tokens,
                                .run_count = step->run_count,
                                .failed = step->failed};
@@ -82,6 +88,7 @@ void ryz_observer_on_sim_step(void *context, const struct ryz_sim_step *step)
                                .forward_ns = step->duration_ns,
                                .prefill_tokens = step->shape.prefill_tokens,
                                .decode_requests = step->shape.decode_requests,
+                               .draft_tokens = step->shape.draft_tokens,
                                .context_tokens = step->shape.context_tokens,
                                .run_count = step->run_count};
     fill_stats(&row, &step->stats);

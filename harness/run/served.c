@@ -12,6 +12,7 @@
 #include "harness/run/command.h"
 #include "kernels/kv.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ struct ryz_sched_limits ryz_served_limits(const struct ryz_plan *plan,
         .queue_wait_ns_max = plan->engine.queue_wait_ns,
         .starve_ns = plan->engine.starve_ns,
         .admit_late = plan->engine.admit_late,
+        .draft_tokens_max =
+            strcmp(plan->engine.speculate, "off") != 0 ? plan->engine.draft_tokens : 0,
         .headroom_adapts = strcmp(plan->engine.headroom, "adaptive") == 0,
         .step_ns_max = plan->engine.step_ns_max > 0 ? plan->engine.step_ns_max : RYZ_TIME_NEVER,
     };
@@ -88,6 +91,8 @@ static enum ryz_status open_embedded(const struct ryz_plan *plan,
         .kv_host_bytes = plan->engine.kv_host_bytes,
         .kv_type = plan->engine.kv_type,
         .prefix_cache = plan->engine.prefix_cache,
+        .speculate = plan->engine.speculate,
+        .draft_model = plan->engine.draft_model,
         .cache_key = plan->seed, /* nobody but the scenario sends prompts */
         .seed = plan->seed,
         .clock = clock,
@@ -202,11 +207,30 @@ static enum ryz_status open_http(const struct ryz_plan *plan, const char *log_pa
     return ryz_http_open(&options, &served->target, error);
 }
 
+#define DRAFT_ACCEPT_UNKNOWN 0.6 /* where no proposal was recorded */
+
+/* What became of the proposals up to this step of a recorded run. */
+static void add_drafts(const struct ryz_step_row *step, double *verified, double *accepted)
+{
+    /* One that was never right or wrong because another before it was wrong is not counted. */
+    const uint64_t right[] = {step->accepted_1, step->accepted_2, step->accepted_3,
+                              step->accepted_4, step->accepted_5, step->accepted_6,
+                              step->accepted_7, step->accepted_8};
+    const uint64_t all[] = {step->verified_1, step->verified_2, step->verified_3, step->verified_4,
+                            step->verified_5, step->verified_6, step->verified_7, step->verified_8};
+    for (size_t i = 0; i < RYZ_COUNT_OF(all); i++) {
+        double reached = i == 0 ? (double)all[0] : fmin((double)right[i - 1], (double)all[i]);
+        *verified += reached;
+        *accepted += (double)right[i];
+    }
+}
+
 /* Collects the steps of all runs of a results file as samples; *samples is malloc'ed. */
 static enum ryz_status read_samples(const struct ryz_results *results,
                                     struct ryz_cost_sample **samples, size_t *count,
-                                    struct ryz_error *error)
+                                    double *draft_accept, struct ryz_error *error)
 {
+    double verified = 0.0, accepted = 0.0;
     for (uint32_t run = 0; run < ryz_results_run_count(results); run++) {
         struct ryz_run_data data = {0};
         enum ryz_status status =
@@ -221,12 +245,15 @@ static enum ryz_status read_samples(const struct ryz_results *results,
             more[(*count)++] =
                 (struct ryz_cost_sample){.shape = {.prefill_tokens = steps[i].prefill_tokens,
                                                    .decode_requests = steps[i].decode_requests,
+                                                   .draft_tokens = steps[i].draft_tokens,
                                                    .context_tokens = steps[i].context_tokens},
                                          .duration_ns = steps[i].duration_ns};
         }
+        if (rows > 0) add_drafts(&steps[rows - 1], &verified, &accepted);
         ryz_run_data_deinit(&data);
         if (more == NULL) return ryz_fail(error, RYZ_NO_MEMORY, "no memory for recorded steps");
     }
+    *draft_accept = verified > 0.0 ? accepted / verified : DRAFT_ACCEPT_UNKNOWN;
     return RYZ_OK;
 }
 
@@ -240,7 +267,7 @@ static enum ryz_status open_simulator(const struct ryz_plan *plan, struct ryz_se
     size_t count = 0;
     status = ryz_results_open(plan->engine.cost, &results, error);
     if (status != RYZ_OK) return status;
-    status = read_samples(results, &samples, &count, error);
+    status = read_samples(results, &samples, &count, &served->draft_accept, error);
     if (status == RYZ_OK) {
         status = ryz_cost_model_fit(samples, count, plan->seed, &served->cost, error);
     }

@@ -20,6 +20,7 @@ struct ryz_served {
     struct ryz_model *tokenizer_model; /* http, simulator: the model, for its tokenizer */
     const struct ryz_model *model;     /* NULL: unknown */
     struct ryz_cost_model cost;        /* simulator */
+    double draft_accept;               /* simulator: of the proposals of the recorded runs */
     uint32_t context_tokens;           /* requests are cut to fit */
     char control_path[128];            /* of the spawned server, "" without */
     char control_dir[64];              /* made for it, "" if not */

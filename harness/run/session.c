@@ -169,6 +169,7 @@ static enum ryz_status simulate(struct session *session, const struct ryz_drive_
     struct ryz_sim_config config = {.core = session->sim_core,
                                     .world = ryz_cost_model_source(&session->served.cost),
                                     .noise_cv = session->served.cost.noise_cv,
+                                    .draft_accept = session->served.draft_accept,
                                     .seed = session->options->seed,
                                     .faults = session->armed};
     for (uint32_t i = 0; i < plan->fault_count; i++) {
@@ -239,6 +240,7 @@ static void record_core(struct session *session, const struct ryz_core_config *c
                                        .queue_wait_ns_max = limits->queue_wait_ns_max,
                                        .starve_ns = limits->starve_ns,
                                        .admit_late = limits->admit_late,
+                                       .draft_tokens_max = limits->draft_tokens_max,
                                        .admit = (uint32_t)limits->admit,
                                        .headroom_adapts = limits->headroom_adapts,
                                        .queue_tokens_max = limits->queue_tokens_max,

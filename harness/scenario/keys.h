@@ -121,6 +121,14 @@ enum ryz_value_type {
       "such requests take up to half of max_batch")                                                \
     X(ENGINE, prefix_cache, BOOL, ryz_engine_plan, prefix_cache, "yes", 0, 0, "",                  \
       "Beginnings of prompts that were computed before, for the same tenant, are found again")     \
+    X(ENGINE, speculate, WORD, ryz_engine_plan, speculate, "off", 0, 0, "off lookup draft",        \
+      "Proposals for the next tokens, verified together: lookup takes them from the request's "    \
+      "own "                                                                                       \
+      "text, draft from draft_model; the answers stay the same")                                   \
+    X(ENGINE, draft_model, PATH, ryz_engine_plan, draft_model, "", 0, 0, "",                       \
+      "GGUF file of a small model with the same vocabulary, for `speculate = draft`")              \
+    X(ENGINE, draft_tokens, COUNT, ryz_engine_plan, draft_tokens, "4", 1, 8, "",                   \
+      "Most proposals for one request in one step; fewer, or none, where more do not pay")         \
     X(ENGINE, admit_late, BOOL, ryz_engine_plan, admit_late, "yes", 0, 0, "",                      \
       "Take requests that are believed to miss a deadline; no: refuse them at once")               \
     X(ENGINE, admit, WORD, ryz_engine_plan, admit, "prompt", 0, 0, RYZ_ADMIT_NAMES,                \

@@ -102,16 +102,19 @@ struct ryz_engine_plan {
     char admit[8];             /* "prompt" | "whole" | "chunk" */
     char headroom[12];         /* "adaptive" | "fixed" */
     struct ryz_kv_shares_plan kv_shares;
-    bool prefix_cache;          /* find beginnings that were computed before */
-    bool admit_late;            /* take requests that are believed to miss a deadline */
-    int64_t step_ns_max;        /* predicted step length the policy aims at; 0: none */
-    int64_t itl_target_ns;      /* time between tokens that the batch size keeps; 0: none */
-    char quant[16];             /* "as_is" | "f32" | "bf16" | "q8_0" | "q4_0" */
-    char url[RYZ_PATH_MAX];     /* http */
-    char spawn[RYZ_PATH_MAX];   /* command line of a server to start and await; empty: none */
-    char control[RYZ_PATH_MAX]; /* unix socket of the spawned server's control channel */
-    char model_name[64];        /* `model` field of HTTP requests; empty: ask /v1/models */
-    char prompts[8];            /* http: "ids" | "text" */
+    bool prefix_cache;              /* find beginnings that were computed before */
+    char speculate[8];              /* "off" | "lookup" | "draft" */
+    char draft_model[RYZ_PATH_MAX]; /* for "draft" */
+    uint32_t draft_tokens;          /* most proposals for one request in one step */
+    bool admit_late;                /* take requests that are believed to miss a deadline */
+    int64_t step_ns_max;            /* predicted step length the policy aims at; 0: none */
+    int64_t itl_target_ns;          /* time between tokens that the batch size keeps; 0: none */
+    char quant[16];                 /* "as_is" | "f32" | "bf16" | "q8_0" | "q4_0" */
+    char url[RYZ_PATH_MAX];         /* http */
+    char spawn[RYZ_PATH_MAX];       /* command line of a server to start and await; empty: none */
+    char control[RYZ_PATH_MAX];     /* unix socket of the spawned server's control channel */
+    char model_name[64];            /* `model` field of HTTP requests; empty: ask /v1/models */
+    char prompts[8];                /* http: "ids" | "text" */
     char cost[RYZ_PATH_MAX]; /* simulator: results file whose steps the cost model is fitted to */
 };
 

@@ -187,11 +187,11 @@ static bool needs_model(const struct ryz_engine_plan *engine)
 static void check_unreached(const struct check *check, const struct ryz_instance *instance)
 {
     static const char *const keys[] = {
-        "isa",           "threads",      "scheduler",  "max_batch",  "max_batch_tokens",
-        "prefill_chunk", "kv",           "kv_type",    "max_queue",  "step_target",
-        "quant",         "queue_tokens", "queue_wait", "starvation", "admit_late",
-        "prefix_cache",  "admit",        "headroom",   "itl_target", "kv_host",
-        "kv_partitions"};
+        "isa",           "threads",      "scheduler",   "max_batch",   "max_batch_tokens",
+        "prefill_chunk", "kv",           "kv_type",     "max_queue",   "step_target",
+        "quant",         "queue_tokens", "queue_wait",  "starvation",  "admit_late",
+        "prefix_cache",  "admit",        "headroom",    "itl_target",  "kv_host",
+        "kv_partitions", "speculate",    "draft_model", "draft_tokens"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {
@@ -257,6 +257,11 @@ static void check_engine(const struct check *check)
         ryz_settings_mistake(settings, origin_of(check, instance, "kv_host"),
                              "[engine] kv_host in the simulator needs a [model] path, which gives "
                              "the size of a block");
+    if (strcmp(engine->speculate, "draft") == 0 && engine->draft_model[0] == '\0' &&
+        engine->target != RYZ_TARGET_SIMULATOR)
+        ryz_settings_mistake(settings, origin_of(check, instance, "speculate"),
+                             "[engine] speculate = draft needs draft_model = FILE.gguf, a small "
+                             "model with the vocabulary of the model");
     check_unreached(check, instance);
     check_shares(check, instance);
     if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)
@@ -427,6 +432,9 @@ void ryz_rules_find_paths(struct ryz_built *built, uint32_t point, struct ryz_pl
                   "tools/get-model.sh smollm2");
     else
         try_path(&check, section_of(&check, RYZ_SECTION_MODEL), "path", plan->model_path);
+    if (strcmp(plan->engine.speculate, "draft") == 0 && !simulated)
+        find_path(&check, section_of(&check, RYZ_SECTION_ENGINE), "draft_model",
+                  plan->engine.draft_model, "git pull");
     if (simulated)
         find_path(&check, section_of(&check, RYZ_SECTION_ENGINE), "cost", plan->engine.cost,
                   "ryz run, on the embedded engine");

@@ -70,6 +70,7 @@ static void draw_limits(struct model *m)
     if (chance(m, 30)) m->limits.starve_ns = 100000 + below(m, 1000000);
     if (chance(m, 30)) m->limits.admit_late = false;
     if (chance(m, 40)) m->limits.itl_target_ns = 20000 + below(m, 60000);
+    if (chance(m, 50)) m->limits.draft_tokens_max = 1 + below(m, RYZ_DRAFT_MAX);
 }
 
 /* Priority, tenant and deadlines, as the policies look at them. */
@@ -261,6 +262,7 @@ static void arrive(struct model *m)
     r->output = chance(m, 50) ? r->output_max : 1 + below(m, r->output_max);
     if (m->perturbed && id == 2) r->prompt++;
     r->tenant = (uint16_t)(below(m, 4) * 85);
+    r->luck = below(m, 101);
     r->family = below(m, 3);
     r->alike = chance(m, 70) ? below(m, 60) : 0;
     if (m->config.prefix_cache) give_hashes(m, id);
@@ -411,7 +413,8 @@ static bool is_timed(const struct model *m)
  * if the step has time and tokens for it. */
 static void check_kept(struct model *m, const struct ryz_sched_plan *plan, uint32_t within)
 {
-    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests;
+    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests +
+                      plan->shape.draft_tokens;
     bool full = m->fault_permille > 0 || is_timed(m) || tokens >= m->limits.batch_tokens_max;
     for (uint32_t i = 0; i < m->config.share_count; i++) {
         uint32_t preempted = 0, runs = 0;
@@ -447,7 +450,8 @@ static const struct model_request *first_waiting(const struct model *m, uint16_t
 static void check_started(struct model *m, const struct ryz_sched_plan *plan)
 {
     struct ryz_core_stats stats = ryz_core_stats(m->core);
-    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests;
+    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests +
+                      plan->shape.draft_tokens;
     for (uint32_t i = 0; i < plan->item_count; i++)
         if (plan->items[i].action == RYZ_ACT_PREEMPT) return;
     if (m->fault_permille > 0 || m->limits.starve_ns > 0 || tokens >= m->limits.batch_tokens_max ||
@@ -536,9 +540,12 @@ static void write_blocks(struct model *m, const struct ryz_plan_item *item, bool
 {
     uint32_t count = 0, size = m->limits.kv_block_tokens, id = (uint32_t)item->request_id;
     const uint32_t *blocks = ryz_core_blocks(m->core, item->slot, &count);
+    uint32_t right = item->tokens - item->drafts + m->accepted[id];
     for (uint32_t i = 0; i < item->tokens; i++) {
         uint32_t p = item->first_position + i;
-        m->contents[blocks[p / size]][p % size] = failed ? 0 : token_of(m, id, p);
+        m->contents[blocks[p / size]][p % size] = failed      ? 0
+                                                  : i < right ? token_of(m, id, p)
+                                                              : UINT64_MAX;
     }
 }
 
@@ -583,11 +590,17 @@ static void check_item(struct model *m, const struct ryz_plan_item *item, uint32
         r->computed = item->first_position;
     }
     CHECK(m, item->first_position == r->computed);
-    uint32_t end = item->first_position + item->tokens, total = r->prompt + r->decoded;
-    CHECK(m, item->tokens >= 1 && end <= total);
-    CHECK(m, item->tokens == 1 || item->tokens <= m->limits.prefill_chunk_max);
+    uint32_t end = item->first_position + item->tokens - item->drafts;
+    uint32_t known = item->tokens - item->drafts, total = r->prompt + r->decoded;
+    CHECK(m, item->tokens > item->drafts && end <= total);
+    CHECK(m, known == 1 || known <= m->limits.prefill_chunk_max);
     CHECK(m, item->samples == (end == total));
     check_contents(m, item);
+    /* Proposals follow a decode only, as many as were offered, and never past the end. */
+    CHECK(m, item->drafts == 0 || (known == 1 && item->samples && r->decoded > 0));
+    CHECK(m, item->drafts <= ryz_min_u32(r->offered, m->limits.draft_tokens_max));
+    CHECK(m, item->drafts == 0 || r->decoded + 1 + item->drafts <= r->output_max);
+    m->drafts += item->drafts;
     *tokens += item->tokens;
 }
 
@@ -623,6 +636,7 @@ static void check_plan(struct model *m, const struct ryz_sched_plan *plan)
         runs += item->action == RYZ_ACT_RUN;
         note(m, item->request_id << 40 | (uint64_t)item->action << 39 | item->tokens);
         note(m, (uint64_t)item->slot << 33 | (uint64_t)item->first_position << 1 | item->samples);
+        note(m, item->drafts);
     }
     CHECK(m, runs >= 1 && runs == plan->run_count);
     CHECK(m, runs <= m->limits.batch_requests_max);
@@ -630,39 +644,62 @@ static void check_plan(struct model *m, const struct ryz_sched_plan *plan)
     check_progress(m, plan);
 }
 
+/* The tokens of one item: its own, and one more for each proposal that was right. */
+static void feed_tokens(struct model *m, const struct ryz_plan_item *item)
+{
+    struct model_request *r = &m->requests[item->request_id];
+    uint32_t size = m->limits.kv_block_tokens;
+    for (uint32_t k = 0; k <= m->accepted[item->request_id]; k++) {
+        bool live = r->state == MODEL_LIVE, last = live && ++r->decoded == r->output;
+        bool accepted = live && !last && k < m->accepted[item->request_id];
+        uint32_t total = r->prompt + r->decoded, offered = below(m, RYZ_DRAFT_MAX + 1);
+        struct ryz_event token = {.kind = RYZ_EV_TOKEN,
+                                  .request_id = item->request_id,
+                                  .output_tokens_max = offered,
+                                  .slot = item->slot,
+                                  .flags = last       ? RYZ_EVF_END
+                                           : accepted ? RYZ_EVF_ACCEPTED
+                                                      : 0};
+        if (total % size == 0)
+            token.hash = hash_of(m, (uint32_t)item->request_id, total / size - 1);
+        struct ryz_effect effect = feed(m, token);
+        CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
+        r->offered = offered;
+        r->computed += accepted;
+        m->drafts_right += accepted;
+        if (last) end(m, r, MODEL_FINISHED, &effect.waste);
+        if (!live || last) return;
+        if (chance(m, 1)) cancel(m);
+    }
+}
+
 /* Feeds what the step produced, with cancels in between. */
 static void finish_step(struct model *m, const struct ryz_sched_plan *plan)
 {
     bool failed = chance(m, 4);
     int64_t duration_ns = 20000 + 1500 * (int64_t)plan->shape.prefill_tokens +
-                          4000 * (int64_t)plan->shape.decode_requests + below(m, 4000);
+                          4000 * (int64_t)plan->shape.decode_requests +
+                          3000 * (int64_t)plan->shape.draft_tokens + below(m, 4000);
     (void)feed(m, (struct ryz_event){.kind = RYZ_EV_STEP_DONE,
                                      .duration_ns = duration_ns,
                                      .flags = failed ? RYZ_EVF_FAILED : 0});
     for (uint32_t i = 0; i < plan->item_count; i++) {
-        struct model_request *r = &m->requests[plan->items[i].request_id];
-        if (plan->items[i].action != RYZ_ACT_RUN || r->state != MODEL_LIVE) continue;
-        write_blocks(m, &plan->items[i], failed);
-        if (!failed) r->worked += plan->items[i].tokens;
+        const struct ryz_plan_item *item = &plan->items[i];
+        uint32_t *accepted = &m->accepted[item->request_id];
+        if (item->action != RYZ_ACT_RUN || m->requests[item->request_id].state != MODEL_LIVE)
+            continue;
+        for (*accepted = 0; *accepted < item->drafts; ++*accepted)
+            if (!chance(m, m->requests[item->request_id].luck)) break;
+        write_blocks(m, item, failed);
+        if (!failed) m->requests[item->request_id].worked += item->tokens;
     }
     for (uint32_t i = 0; !failed && i < plan->item_count; i++) {
         const struct ryz_plan_item *item = &plan->items[i];
         struct model_request *r = &m->requests[item->request_id];
         if (item->action != RYZ_ACT_RUN) continue;
         if (chance(m, 1)) cancel(m);
-        if (r->state == MODEL_LIVE) r->computed += item->tokens;
-        if (!item->samples) continue;
-        bool last = r->state == MODEL_LIVE && ++r->decoded == r->output;
-        struct ryz_event token = {.kind = RYZ_EV_TOKEN,
-                                  .request_id = item->request_id,
-                                  .slot = item->slot,
-                                  .flags = last ? RYZ_EVF_END : 0};
-        uint32_t total = r->prompt + r->decoded, size = m->limits.kv_block_tokens;
-        if (total % size == 0)
-            token.hash = hash_of(m, (uint32_t)item->request_id, total / size - 1);
-        struct ryz_effect effect = feed(m, token);
-        CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
-        if (last) end(m, r, MODEL_FINISHED, &effect.waste);
+        if (r->state == MODEL_LIVE) r->computed += item->tokens - item->drafts;
+        if (item->samples) feed_tokens(m, item);
     }
 }
 

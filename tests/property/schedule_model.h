@@ -30,7 +30,9 @@ struct model_request {
     uint64_t rank;   /* inside the class */
     uint32_t family; /* requests of one family begin alike, for `alike` tokens */
     uint32_t alike;
-    uint32_t leader; /* id of the first choice for the same prompt */
+    uint32_t leader;  /* id of the first choice for the same prompt */
+    uint32_t offered; /* proposals for what follows the newest token */
+    uint32_t luck;    /* percent of its proposals that are right */
     enum model_state state;
 };
 
@@ -50,6 +52,8 @@ struct model {
     uint32_t displaced;     /* waiting requests that gave way, over all schedules */
     uint64_t lent;          /* steps after which guarantees were lent, over all schedules */
     uint64_t copies;        /* of blocks, over all schedules */
+    uint32_t accepted[MODEL_REQUESTS_MAX]; /* of the step: proposals that are right */
+    uint64_t drafts, drafts_right;         /* over all schedules */
     uint64_t contents[MODEL_BLOCKS_MAX][MODEL_BLOCK_TOKENS]; /* tokens that a block really holds */
     uint64_t host_contents[MODEL_HOST_BLOCKS_MAX]
                           [MODEL_BLOCK_TOKENS]; /* the same of the host tier */

@@ -106,6 +106,8 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     cr_assert_gt(sum.starved, count / 10);
     cr_assert_gt(model.displaced, count / 100, "%u", model.displaced);
     cr_assert_gt(model.lent, count / 10, "%llu", (unsigned long long)model.lent);
+    cr_assert_gt(model.drafts_right, count / 10, "%llu", (unsigned long long)model.drafts_right);
+    cr_assert_gt(model.drafts, model.drafts_right + count / 10);
     cr_assert_gt(sum.prompt_tokens_cached, count);
     cr_assert_gt(sum.cache_evicted_blocks, count / 10);
     cr_assert_gt(sum.prompt_tokens_shared, count);

@@ -282,6 +282,6 @@ Test(twin_sim, recorded_steps_give_back_the_world_they_ran_in)
      */
     cr_assert_lt(fabs(model.bias), 0.05, "bias %g", model.bias);
     cr_assert_float_eq(model.noise_cv, 0.15, 0.02, "cv %g", model.noise_cv);
-    for (int i = 0; i < RYZ_COST_TERMS; i++)
+    for (int i = 0; i < RYZ_COST_TERMS - 1; i++) /* no proposals were made */
         cr_assert_float_eq(model.c[i] / world.c[i], 1.0, 0.25, "term %d: %g", i, model.c[i]);
 }

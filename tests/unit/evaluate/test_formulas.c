@@ -96,15 +96,36 @@ Test(formulas, waste_is_a_share_of_the_tokens_computed)
         rows_failed(3, 30, 40, RYZ_REQUEST_TIMEOUT), rows_failed(4, 40, 60, RYZ_REQUEST_CANCELLED)};
     cr_expect(isnan(measure(&data, RYZ_Q_WASTE_RECOMPUTED, RYZ_STAT_NONE)), "nobody said");
     rows[0].computed_tok = 50, rows[0].recomputed_tok = 20, rows[0].preempted = 3;
-    rows[1].computed_tok = 30, rows[1].missed_tok = 16;
+    rows[1].computed_tok = 30, rows[1].missed_tok = 16, rows[1].rejected_tok = 7;
     rows[2].computed_tok = 15;
     rows[3].computed_tok = 5;
     for (size_t i = 0; i < 4; i++) rows_add(&data, &rows[i]);
     cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_RECOMPUTED, RYZ_STAT_NONE), 0.2, 1e-9);
     cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_MISSED, RYZ_STAT_NONE), 0.16, 1e-9);
+    cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_REJECTED, RYZ_STAT_NONE), 0.07, 1e-9);
     cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_UNUSED, RYZ_STAT_NONE), 0.2, 1e-9);
     cr_expect_float_eq(measure(&data, RYZ_Q_WASTE_PREEMPTED, RYZ_STAT_NONE), 1, 1e-9);
     ryz_run_data_deinit(&data);
+}
+
+Test(formulas, the_digest_of_outputs_depends_on_what_was_said_not_on_when)
+{
+    struct ryz_run_data data[3];
+    double digest[3];
+    memset(data, 0, sizeof data);
+    for (size_t run = 0; run < 3; run++) {
+        for (uint64_t i = 0; i < 3; i++) {
+            struct ryz_request_row row = rows_answered(i + 1, 10.0 * (double)i, 20, 40, 5);
+            row.t_done += (int64_t)run;
+            row.prompt_hash = 100 + i;
+            row.output_hash = 7 * i + (run == 2 && i == 1);
+            rows_add(&data[run], &row);
+        }
+        digest[run] = measure(&data[run], RYZ_Q_OUTPUT_DIGEST, RYZ_STAT_NONE);
+        ryz_run_data_deinit(&data[run]);
+    }
+    cr_expect_eq(digest[0], digest[1]);
+    cr_expect_neq(digest[0], digest[2]);
 }
 
 Test(formulas, throughput_is_what_arrived_inside_the_window)

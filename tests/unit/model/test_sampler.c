@@ -201,6 +201,37 @@ Test(sampler, frequencies_match_the_probabilities)
         (struct ryz_sampling){.temperature = 1.3F, .top_p = 1, .min_p = 0.1F, .seed = 5});
 }
 
+/* What a draft model needs: drawing from something similar at the same position gives the same
+ * token nearly as often as any method could, 1 - tv, and never less often than (1 - tv) / (1 + tv).
+ */
+Test(sampler, similar_distributions_draw_the_same_token)
+{
+    enum { VOCAB = 64, DRAWS = 20000 };
+    float p[VOCAB], q[VOCAB];
+    struct ryz_candidate candidates[VOCAB];
+    struct ryz_rng rng;
+    ryz_rng_init(&rng, 77, 0);
+    for (double spread = 0.1; spread <= 2.0; spread += 0.475) {
+        double sum_p = 0.0, sum_q = 0.0, tv = 0.0;
+        for (int i = 0; i < VOCAB; i++) {
+            p[i] = (float)(6.0 * ryz_rng_unit(&rng));
+            q[i] = p[i] + (float)(spread * (2.0 * ryz_rng_unit(&rng) - 1.0));
+            sum_p += exp((double)p[i]);
+            sum_q += exp((double)q[i]);
+        }
+        for (int i = 0; i < VOCAB; i++)
+            tv += 0.5 * fabs(exp((double)p[i]) / sum_p - exp((double)q[i]) / sum_q);
+        const struct ryz_sampling sampling = {.temperature = 1.0f, .top_p = 1.0f, .seed = 3};
+        int same = 0;
+        for (uint64_t position = 0; position < DRAWS; position++)
+            same += ryz_sample(&sampling, p, VOCAB, position, candidates, NULL) ==
+                    ryz_sample(&sampling, q, VOCAB, position, candidates, NULL);
+        double share = (double)same / DRAWS, slack = 4.0 * 0.5 / sqrt(DRAWS);
+        cr_assert_gt(share, (1.0 - tv) / (1.0 + tv) - slack, "tv %g: %g", tv, share);
+        cr_assert_lt(share, 1.0 - tv + slack, "tv %g: %g", tv, share);
+    }
+}
+
 Test(sampler, the_same_seed_and_position_give_the_same_token)
 {
     float logits[500];

@@ -21,6 +21,7 @@ static struct ryz_plan plan_of(const char *spawn)
     (void)snprintf(engine->kv_type, sizeof engine->kv_type, "int8");
     (void)snprintf(engine->scheduler, sizeof engine->scheduler, "fcfs");
     (void)snprintf(engine->admit, sizeof engine->admit, "prompt");
+    (void)snprintf(engine->speculate, sizeof engine->speculate, "off");
     engine->max_batch = 8;
     engine->max_batch_tokens = 256;
     engine->prefill_chunk = 128;
@@ -75,6 +76,21 @@ Test(command, the_engine_section_becomes_options)
         strstr(out, " --max-queue 32 --admit prompt --queue-tokens 4000000000 --queue-wait 2500 "
                     "--starvation 86400000 --itl-target 40 --fixed-headroom --refuse-late --kv "
                     "1048576B --kv-host 2097152B --kv-type int8 --seed"));
+}
+
+Test(command, speculation_is_passed_on_with_its_model)
+{
+    char out[512] = "";
+    struct ryz_plan plan = plan_of("ryz serve {engine}");
+    plan.engine.draft_tokens = 3;
+    (void)snprintf(plan.engine.speculate, sizeof plan.engine.speculate, "lookup");
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --seed 7 --draft-tokens 3 --speculate lookup"));
+    cr_assert_null(strstr(out, "--draft-model"));
+    (void)snprintf(plan.engine.speculate, sizeof plan.engine.speculate, "draft");
+    (void)snprintf(plan.engine.draft_model, sizeof plan.engine.draft_model, "a b.gguf");
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --speculate draft --draft-model a\\ b.gguf"));
 }
 
 Test(command, a_command_that_does_not_fit_is_refused)

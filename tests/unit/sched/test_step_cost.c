@@ -10,29 +10,31 @@
 #include <math.h>
 #include <string.h>
 
-static const double truth[4] = {400e3, 9e3, 60e3, 12.0}; /* ns: a small model on two cores */
+static const double truth[RYZ_STEP_COST_TERMS] = {400e3, 9e3, 60e3,
+                                                  12.0}; /* ns: a small model on two cores */
 
 static struct ryz_batch_shape random_shape(struct ryz_rng *rng)
 {
     struct ryz_batch_shape shape = {.decode_requests = (uint32_t)ryz_rng_below(rng, 33)};
     if (ryz_rng_below(rng, 3) == 0) shape.prefill_tokens = 2 + (uint32_t)ryz_rng_below(rng, 255);
     if (shape.prefill_tokens + shape.decode_requests == 0) shape.decode_requests = 1;
+    if (ryz_rng_below(rng, 2) == 0) shape.draft_tokens = (uint32_t)ryz_rng_below(rng, 33);
     shape.context_tokens =
         ryz_rng_below(rng, 1 + 1024 * (uint64_t)(shape.prefill_tokens + shape.decode_requests));
     return shape;
 }
 
-static double cost_of(const double c[4], const struct ryz_batch_shape *shape)
+static double cost_of(const double c[RYZ_STEP_COST_TERMS], const struct ryz_batch_shape *shape)
 {
-    double x[4], sum = 0.0;
+    double x[RYZ_STEP_COST_TERMS], sum = 0.0;
     ryz_step_cost_terms(shape, x);
-    for (int i = 0; i < 4; i++) sum += c[i] * x[i];
+    for (int i = 0; i < RYZ_STEP_COST_TERMS; i++) sum += c[i] * x[i];
     return sum;
 }
 
 /* Uniform noise of +- width. */
-static void learn(struct ryz_step_cost *cost, struct ryz_rng *rng, const double c[4], int steps,
-                  double width)
+static void learn(struct ryz_step_cost *cost, struct ryz_rng *rng,
+                  const double c[RYZ_STEP_COST_TERMS], int steps, double width)
 {
     for (int i = 0; i < steps; i++) {
         struct ryz_batch_shape shape = random_shape(rng);
@@ -42,7 +44,8 @@ static void learn(struct ryz_step_cost *cost, struct ryz_rng *rng, const double 
 }
 
 /* Mean relative error over fresh shapes. */
-static double error_of(const struct ryz_step_cost *cost, struct ryz_rng *rng, const double c[4])
+static double error_of(const struct ryz_step_cost *cost, struct ryz_rng *rng,
+                       const double c[RYZ_STEP_COST_TERMS])
 {
     double sum = 0.0;
     for (int i = 0; i < 500; i++) {
@@ -80,8 +83,8 @@ Test(step_cost, follows_an_engine_that_becomes_slower)
 {
     struct ryz_step_cost cost;
     struct ryz_rng rng;
-    double slower[4];
-    for (int i = 0; i < 4; i++) slower[i] = 2.0 * truth[i];
+    double slower[RYZ_STEP_COST_TERMS];
+    for (int i = 0; i < RYZ_STEP_COST_TERMS; i++) slower[i] = 2.0 * truth[i];
     ryz_rng_init(&rng, 8, 0);
     ryz_step_cost_init(&cost);
     learn(&cost, &rng, truth, 1000, 0.05);
@@ -94,8 +97,8 @@ Test(step_cost, follows_an_engine_that_becomes_ten_times_faster)
 {
     struct ryz_step_cost cost;
     struct ryz_rng rng;
-    double faster[4];
-    for (int i = 0; i < 4; i++) faster[i] = 0.1 * truth[i];
+    double faster[RYZ_STEP_COST_TERMS];
+    for (int i = 0; i < RYZ_STEP_COST_TERMS; i++) faster[i] = 0.1 * truth[i];
     ryz_rng_init(&rng, 15, 0);
     ryz_step_cost_init(&cost);
     learn(&cost, &rng, truth, 1000, 0.05);
@@ -168,7 +171,8 @@ Test(step_cost, the_wildest_samples_leave_it_finite)
                                         .decode_requests = (uint32_t)ryz_rng_u64(&rng),
                                         .context_tokens = ryz_rng_u64(&rng)};
         ryz_step_cost_learn(&cost, &shape, wild[ryz_rng_below(&rng, 7)]);
-        for (int k = 0; k < 4; k++) cr_assert(isfinite(cost.c[k]) && cost.c[k] >= 0.0);
+        for (int k = 0; k < RYZ_STEP_COST_TERMS; k++)
+            cr_assert(isfinite(cost.c[k]) && cost.c[k] >= 0.0);
         cr_assert_geq(ryz_step_cost_predict(&cost, &shape), 0);
     }
 }
@@ -187,11 +191,11 @@ Test(step_cost, the_same_samples_give_the_same_bits)
 }
 
 /* The objective c'ac - 2b'c. */
-static double objective(const struct ryz_normal_equations *e, const double c[4])
+static double objective(const struct ryz_normal_equations *e, const double c[RYZ_STEP_COST_TERMS])
 {
     double sum = 0.0;
-    for (int i = 0; i < 4; i++) {
-        for (int j = 0; j < 4; j++) sum += c[i] * e->a[i][j] * c[j];
+    for (int i = 0; i < RYZ_STEP_COST_TERMS; i++) {
+        for (int j = 0; j < RYZ_STEP_COST_TERMS; j++) sum += c[i] * e->a[i][j] * c[j];
         sum -= 2.0 * e->b[i] * c[i];
     }
     return sum;
@@ -204,19 +208,19 @@ Test(normal_equations, no_allowed_neighbour_is_better_than_the_solution)
     ryz_rng_init(&rng, 14, 0);
     for (int round = 0; round < 500; round++) {
         struct ryz_normal_equations e = {0};
-        double c[4];
+        double c[RYZ_STEP_COST_TERMS];
         for (int i = 0; i < 12; i++) {
-            double x[4];
-            for (int k = 0; k < 4; k++) x[k] = ryz_rng_unit(&rng);
+            double x[RYZ_STEP_COST_TERMS];
+            for (int k = 0; k < RYZ_STEP_COST_TERMS; k++) x[k] = ryz_rng_unit(&rng);
             ryz_normal_equations_add(&e, x, 4.0 * ryz_rng_unit(&rng) - 1.0);
         }
         ryz_normal_equations_solve(&e, c);
         double best = objective(&e, c);
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < RYZ_STEP_COST_TERMS; k++) {
             cr_assert_geq(c[k], 0.0);
             clipped += c[k] == 0.0;
             for (int sign = -1; sign <= 1; sign += 2) {
-                double near[4];
+                double near[RYZ_STEP_COST_TERMS];
                 memcpy(near, c, sizeof near);
                 near[k] = fmax(0.0, near[k] + sign * 1e-3);
                 cr_assert_geq(objective(&e, near), best - 1e-9, "round %d", round);
@@ -229,9 +233,9 @@ Test(normal_equations, no_allowed_neighbour_is_better_than_the_solution)
 Test(normal_equations, terms_that_cannot_be_told_apart_share_one_value)
 {
     struct ryz_normal_equations e = {0};
-    double c[4];
+    double c[RYZ_STEP_COST_TERMS];
     for (int i = 1; i <= 20; i++) {
-        double x[4] = {1.0, (double)i, 2.0 * i, 0.0};
+        double x[RYZ_STEP_COST_TERMS] = {1.0, (double)i, 2.0 * i, 0.0, 0.0};
         ryz_normal_equations_add(&e, x, 5.0 + 3.0 * i);
     }
     ryz_normal_equations_solve(&e, c);

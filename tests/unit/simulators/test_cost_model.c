@@ -12,7 +12,7 @@
 #define SAMPLES 2000
 
 static struct ryz_cost_sample samples[SAMPLES];
-static const double truth[RYZ_COST_TERMS] = {800e3, 21e3, 95e3, 7.5};
+static const double truth[RYZ_COST_TERMS] = {800e3, 21e3, 95e3, 7.5, 30e3};
 
 /* Steps of a serving engine; `width` is half the width of the uniform relative noise. */
 static void make_samples(size_t count, const double c[RYZ_COST_TERMS], double width, uint64_t seed)
@@ -23,10 +23,11 @@ static void make_samples(size_t count, const double c[RYZ_COST_TERMS], double wi
         struct ryz_batch_shape shape = {.decode_requests = (uint32_t)ryz_rng_below(&rng, 33)};
         if (ryz_rng_below(&rng, 3) == 0)
             shape.prefill_tokens = 2 + (uint32_t)ryz_rng_below(&rng, 511);
-        uint64_t tokens = shape.prefill_tokens + shape.decode_requests;
+        if (ryz_rng_below(&rng, 2) == 0) shape.draft_tokens = (uint32_t)ryz_rng_below(&rng, 33);
+        uint64_t tokens = shape.prefill_tokens + shape.decode_requests + shape.draft_tokens;
         shape.context_tokens = tokens * ryz_rng_below(&rng, 1500);
         double ns = c[0] + c[1] * shape.prefill_tokens + c[2] * shape.decode_requests +
-                    c[3] * (double)shape.context_tokens;
+                    c[3] * (double)shape.context_tokens + c[4] * shape.draft_tokens;
         ns *= 1.0 + width * (2.0 * ryz_rng_unit(&rng) - 1.0);
         samples[i] = (struct ryz_cost_sample){.shape = shape, .duration_ns = (int64_t)(ns + 0.5)};
     }
@@ -59,9 +60,10 @@ Test(cost_model, finds_them_under_noise_and_measures_the_noise)
     struct ryz_cost_model model = fit(SAMPLES, 2);
     for (int i = 0; i < RYZ_COST_TERMS; i++)
         cr_assert_float_eq(model.c[i] / truth[i], 1.0, 0.1, "term %d: %g", i, model.c[i]);
-    /* Uniform noise of half width w: median error w / 2, 90th percentile 0.9 w, cv w / sqrt 3. */
+    /* Uniform noise of half width w = 0.2: median error w / 2, cv w / sqrt 3. The 90th percentile
+     * is 0.19 and not 0.9 w, for the error is of what was real: 10 % lie below 1 - 0.19 / 1.19. */
     cr_assert_float_eq(model.error_p50, 0.10, 0.02, "p50 %g", model.error_p50);
-    cr_assert_float_eq(model.error_p90, 0.18, 0.02, "p90 %g", model.error_p90);
+    cr_assert_float_eq(model.error_p90, 0.19, 0.025, "p90 %g", model.error_p90);
     cr_assert_float_eq(model.noise_cv, 0.2 / sqrt(3.0), 0.015, "cv %g", model.noise_cv);
     cr_assert_lt(fabs(model.bias), 0.03, "bias %g", model.bias);
 }
@@ -95,7 +97,7 @@ Test(cost_model, the_seed_chooses_the_split_and_nothing_else_does)
 
 Test(cost_model, a_term_that_steps_do_not_have_is_zero)
 {
-    static const double flat[RYZ_COST_TERMS] = {500e3, 0.0, 80e3, 0.0};
+    static const double flat[RYZ_COST_TERMS] = {500e3, 0.0, 80e3, 0.0, 0.0};
     make_samples(500, flat, 0.0, 6);
     for (size_t i = 0; i < 500; i++) {
         samples[i].shape.prefill_tokens = 0;
