@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,7 @@ struct gaps {
     uint32_t kept, count; /* with a decode; of them, within the target */
     uint32_t low, high;   /* of the batch limit, once it has settled */
     int64_t target_ns, settled_ns;
+    int64_t busy_ns; /* of all steps */
 };
 
 static struct gaps gaps;
@@ -91,12 +93,15 @@ static struct gaps gaps;
 static void note_gap(void *context, const struct ryz_sim_step *step)
 {
     (void)context;
+    gaps.busy_ns += step->duration_ns;
     if (step->shape.decode_requests == 0 || step->t_ns < gaps.settled_ns) return;
     gaps.count++;
     gaps.kept += step->duration_ns <= gaps.target_ns;
     if (step->stats.batch_limit < gaps.low) gaps.low = step->stats.batch_limit;
     if (step->stats.batch_limit > gaps.high) gaps.high = step->stats.batch_limit;
 }
+
+static double mean_gap_ns = 6e6; /* between arrivals */
 
 /* Runs `count` Poisson arrivals through a simulation. */
 static void run(const struct ryz_sim_config *config, uint32_t count)
@@ -112,7 +117,7 @@ static void run(const struct ryz_sim_config *config, uint32_t count)
     ryz_rng_init(&rng, config->seed, 1);
     cr_assert_eq(ryz_sim_open(config, &callbacks, &sim, &error), RYZ_OK, "%s", error.text);
     for (uint32_t id = 0; id < count; id++) {
-        at_ns += -log(1.0 - ryz_rng_unit(&rng)) * 6e6;
+        at_ns += -log(1.0 - ryz_rng_unit(&rng)) * mean_gap_ns;
         struct ryz_sim_request request = {
             .id = id,
             .at_ns = (int64_t)at_ns,
@@ -191,6 +196,49 @@ Test(twin_sim, a_controlled_batch_keeps_its_target_and_replays)
     cr_assert_gt(gaps.count, 500u);
     cr_assert_geq(gaps.kept * 100, gaps.count * 93, "%u of %u", gaps.kept, gaps.count);
     cr_assert(gaps.low >= 4 && gaps.high <= 10, "%u to %u", gaps.low, gaps.high);
+}
+
+static uint64_t sum(const uint64_t counts[RYZ_DRAFT_MAX])
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < RYZ_DRAFT_MAX; i++) all += counts[i];
+    return all;
+}
+
+/* Output tokens a second of steps, in the world whose proposals cost `draft_ns` each. */
+static double speed(struct ryz_sim_config *config, double draft_ns, uint32_t draft_tokens)
+{
+    struct ryz_cost_model model = world;
+    model.c[3] = 0.0; /* long contexts would be all that counts */
+    model.c[4] = draft_ns;
+    config->world = ryz_cost_model_source(&model);
+    config->core.limits.draft_tokens_max = draft_tokens;
+    gaps = (struct gaps){0};
+    run(config, 800);
+    expect_equal_replay(config);
+    return (double)outcome.stats.tokens_decoded * 1e9 / (double)gaps.busy_ns;
+}
+
+/* The same load without proposals, with cheap ones and with dear ones. */
+Test(twin_sim, proposals_are_verified_where_they_pay_and_replay)
+{
+    struct ryz_sim_config config = busy_config();
+    config.core.limits.kv_blocks = 400;
+    config.core.limits.queue_requests_max = 1000;
+    config.draft_accept = 0.8;
+    mean_gap_ns = 1e6; /* far too many, so that every batch is full */
+    double off = speed(&config, 0.0, 0);
+    cr_assert_eq(sum(outcome.stats.drafts_verified), 0u);
+    double cheap = speed(&config, 20e3, 4);
+    double right =
+        (double)outcome.stats.drafts_accepted[0] / (double)outcome.stats.drafts_verified[0];
+    cr_assert_gt(outcome.stats.drafts_verified[3], 1000u);
+    cr_assert_float_eq(right, 0.8, 0.05, "%g", right);
+    cr_assert_gt(cheap, 1.2 * off, "%g of %g", cheap, off);
+    /* One of these costs what a step of one stream costs, so that it never pays beside others. */
+    double dear = speed(&config, 700e3, 4);
+    cr_assert_gt(sum(outcome.stats.drafts_verified), 0u, "it must have tried");
+    cr_assert_gt(dear, 0.97 * off, "%g of %g", dear, off);
 }
 
 Test(twin_sim, faults_replay_too)
