@@ -2,7 +2,7 @@
  * codec.c - chunks and whole answers. See codec.h.
  *
  * Leaves to others: log-probabilities (logprobs.c). The idea: an answer is a frame (id, object,
- * model, ...) around one choice; the frame is written once for all four objects.
+ * model, ...) around choices, a chunk one around one; it is written once for all four objects.
  */
 #include "engine/api/codec.h"
 
@@ -11,13 +11,20 @@
 #include <stdlib.h>
 
 /* What one object is made of; the writers below read it and change nothing. */
+struct choice {
+    struct ryz_text text;
+    const struct ryz_record *record; /* of a chunk; NULL: none */
+    uint32_t index;
+    enum ryz_finish_reason finish; /* NONE: it goes on */
+    bool role;                     /* first chunk of a chat */
+};
+
 struct piece {
     const struct ryz_codec *codec;
-    const struct ryz_record *record;   /* of a chunk; NULL: none */
     const struct ryz_records *records; /* of a whole answer; NULL: a chunk */
-    const struct ryz_usage *usage;     /* NULL: not the end */
-    struct ryz_text text;              /* of the choice */
-    bool role;                         /* first chunk of a chat */
+    const struct ryz_usage *usage;     /* of a whole answer, or to be sent alone */
+    const struct choice *choices;      /* (choice_count) */
+    uint32_t choice_count;
 };
 
 static void put_string(struct ryz_json *json, const char *key, const char *value)
@@ -59,9 +66,9 @@ static void put_usage(struct ryz_json *json, const struct ryz_usage *usage)
     ryz_json_object_end(json);
 }
 
-static void put_text(struct ryz_json *json, const struct piece *piece)
+static void put_text(struct ryz_json *json, const struct piece *piece, const struct choice *choice)
 {
-    const struct ryz_text *text = &piece->text;
+    const struct ryz_text *text = &choice->text;
     const char *data = text->length > 0 ? text->data : "";
     if (!piece->codec->chat) {
         ryz_json_key(json, "text");
@@ -71,8 +78,8 @@ static void put_text(struct ryz_json *json, const struct piece *piece)
     bool whole = piece->records != NULL;
     ryz_json_key(json, whole ? "message" : "delta");
     ryz_json_object_begin(json);
-    if (whole || piece->role) put_string(json, "role", "assistant");
-    if (whole || piece->role || text->length > 0 || piece->usage == NULL) {
+    if (whole || choice->role) put_string(json, "role", "assistant");
+    if (whole || choice->role || text->length > 0 || choice->finish == RYZ_FINISH_NONE) {
         ryz_json_key(json, "content");
         ryz_json_string_n(json, data, text->length);
     }
@@ -83,25 +90,27 @@ static void put_text(struct ryz_json *json, const struct piece *piece)
     ryz_json_object_end(json);
 }
 
-static void put_logprobs(struct ryz_json *json, const struct piece *piece)
+static void put_logprobs(struct ryz_json *json, const struct piece *piece,
+                         const struct choice *choice)
 {
     const struct ryz_codec *codec = piece->codec;
-    bool token = piece->record != NULL && !piece->record->done;
+    bool token = choice->record != NULL && !choice->record->done;
     ryz_json_key(json, "logprobs");
     if (!codec->wants_logprobs || (piece->records == NULL && !token)) {
         ryz_json_null(json);
     } else if (piece->records != NULL && codec->chat) {
-        ryz_logprobs_chat(json, codec, piece->records);
+        ryz_logprobs_chat(json, codec, piece->records, choice->index);
     } else if (piece->records != NULL) {
-        ryz_logprobs_completion(json, codec, piece->records);
+        ryz_logprobs_completion(json, codec, piece->records, choice->index);
     } else if (codec->chat) {
-        ryz_logprobs_chat_one(json, codec, piece->record);
+        ryz_logprobs_chat_one(json, codec, choice->record);
     } else {
-        ryz_logprobs_completion_one(json, codec, piece->record);
+        ryz_logprobs_completion_one(json, codec, choice->record);
     }
 }
 
-static void put_token_ids(struct ryz_json *json, const struct piece *piece)
+static void put_token_ids(struct ryz_json *json, const struct piece *piece,
+                          const struct choice *choice)
 {
     if (!piece->codec->return_token_ids) return;
     ryz_json_key(json, "token_ids");
@@ -109,23 +118,35 @@ static void put_token_ids(struct ryz_json *json, const struct piece *piece)
     if (piece->records != NULL) {
         struct ryz_records cursor = *piece->records;
         struct ryz_record record;
-        while (ryz_records_next(&cursor, &record)) {
+        while (ryz_records_next_of(&cursor, choice->index, &record)) {
             if (!record.done) ryz_json_u64(json, record.token);
         }
-    } else if (piece->record != NULL && !piece->record->done) {
-        ryz_json_u64(json, piece->record->token);
+    } else if (choice->record != NULL && !choice->record->done) {
+        ryz_json_u64(json, choice->record->token);
     }
     ryz_json_array_end(json);
 }
 
-static void put_finish(struct ryz_json *json, const struct ryz_usage *usage)
+static void put_finish(struct ryz_json *json, enum ryz_finish_reason finish)
 {
     ryz_json_key(json, "finish_reason");
-    if (usage == NULL) {
+    if (finish == RYZ_FINISH_NONE) {
         ryz_json_null(json);
     } else {
-        ryz_json_string(json, usage->finish == RYZ_FINISH_LENGTH ? "length" : "stop");
+        ryz_json_string(json, finish == RYZ_FINISH_LENGTH ? "length" : "stop");
     }
+}
+
+static void put_choice(struct ryz_json *json, const struct piece *piece,
+                       const struct choice *choice)
+{
+    ryz_json_object_begin(json);
+    put_u64(json, "index", choice->index);
+    put_text(json, piece, choice);
+    put_logprobs(json, piece, choice);
+    put_finish(json, choice->finish);
+    put_token_ids(json, piece, choice);
+    ryz_json_object_end(json);
 }
 
 static void write_piece(struct ryz_json *json, const void *context)
@@ -136,13 +157,7 @@ static void write_piece(struct ryz_json *json, const void *context)
     put_head(json, piece->codec, whole);
     ryz_json_key(json, "choices");
     ryz_json_array_begin(json);
-    ryz_json_object_begin(json);
-    put_u64(json, "index", 0);
-    put_text(json, piece);
-    put_logprobs(json, piece);
-    put_finish(json, piece->usage);
-    put_token_ids(json, piece);
-    ryz_json_object_end(json);
+    for (uint32_t i = 0; i < piece->choice_count; i++) put_choice(json, piece, &piece->choices[i]);
     ryz_json_array_end(json);
     if (whole) {
         put_usage(json, piece->usage);
@@ -171,41 +186,58 @@ static bool append_event(struct ryz_text *out, ryz_text_writer write, const void
            ryz_text_append(out, "\n\n", 2);
 }
 
-/* A view of a record's text as the text of a piece: borrowed, never grown. */
-static struct ryz_text borrow(const struct ryz_record *record, char *empty)
+static bool append_chunk(struct ryz_codec *codec, const struct choice *choice, struct ryz_text *out)
+{
+    const struct piece piece = {.codec = codec, .choices = choice, .choice_count = 1};
+    return append_event(out, write_piece, &piece);
+}
+
+/* What a record says of its choice; its text is borrowed, never grown. */
+static struct choice choice_of(const struct ryz_record *record, char *empty)
 {
     union {
         const char *shown;
         char *data;
     } cast = {.shown = record->text};
-    return (struct ryz_text){.data = record->text_length > 0 ? cast.data : empty,
-                             .length = record->text_length};
+    return (struct choice){.text = {.data = record->text_length > 0 ? cast.data : empty,
+                                    .length = record->text_length},
+                           .record = record,
+                           .index = record->choice,
+                           .finish = record->done ? record->finish : RYZ_FINISH_NONE};
 }
 
 bool ryz_codec_begin(struct ryz_codec *codec, struct ryz_text *out)
 {
+    bool ok = true;
     if (!codec->chat) return true;
-    const struct piece piece = {.codec = codec, .role = true};
-    return append_event(out, write_piece, &piece);
+    for (uint32_t i = 0; ok && i < codec->choices; i++) {
+        const struct choice choice = {.index = i, .role = true};
+        ok = append_chunk(codec, &choice, out);
+    }
+    return ok;
 }
 
 bool ryz_codec_token(struct ryz_codec *codec, const struct ryz_record *record, struct ryz_text *out)
 {
     char empty[1] = "";
     if (record->text_length == 0 && !codec->wants_logprobs && !codec->return_token_ids) return true;
-    const struct piece piece = {.codec = codec, .record = record, .text = borrow(record, empty)};
-    if (!append_event(out, write_piece, &piece)) return false;
-    codec->text_offset += ryz_logprobs_characters(codec, record->token);
+    const struct choice choice = choice_of(record, empty);
+    if (!append_chunk(codec, &choice, out)) return false;
+    codec->text_offset[record->choice] += ryz_logprobs_characters(codec, record->token);
     return true;
 }
 
-bool ryz_codec_end(struct ryz_codec *codec, const struct ryz_record *record,
-                   const struct ryz_usage *usage, struct ryz_text *out)
+bool ryz_codec_finish(struct ryz_codec *codec, const struct ryz_record *record,
+                      struct ryz_text *out)
 {
     char empty[1] = "";
-    const struct piece piece = {
-        .codec = codec, .record = record, .usage = usage, .text = borrow(record, empty)};
-    if (!append_event(out, write_piece, &piece)) return false;
+    const struct choice choice = choice_of(record, empty);
+    return append_chunk(codec, &choice, out);
+}
+
+bool ryz_codec_end(struct ryz_codec *codec, const struct ryz_usage *usage, struct ryz_text *out)
+{
+    const struct piece piece = {.codec = codec, .usage = usage};
     if (codec->include_usage && !append_event(out, write_usage_chunk, &piece)) return false;
     return ryz_text_append(out, "data: [DONE]\n\n", 14);
 }
@@ -218,16 +250,30 @@ bool ryz_codec_error(const struct ryz_api_error *error, struct ryz_text *out)
            ryz_text_append(out, "\n\n", 2);
 }
 
+/* Puts the pieces of each choice's text together. */
+static bool gather(const struct ryz_records *records, struct choice *choices)
+{
+    struct ryz_records cursor = *records;
+    struct ryz_record record;
+    while (ryz_records_next(&cursor, &record)) {
+        struct choice *choice = &choices[record.choice];
+        if (!ryz_text_append(&choice->text, record.text, record.text_length)) return false;
+        if (record.done) choice->finish = record.finish;
+    }
+    return true;
+}
+
 bool ryz_codec_whole(struct ryz_codec *codec, const struct ryz_records *records,
                      const struct ryz_usage *usage, struct ryz_text *out)
 {
-    struct piece piece = {.codec = codec, .records = records, .usage = usage};
-    struct ryz_records cursor = *records;
-    struct ryz_record record;
-    bool ok = true;
-    while (ok && ryz_records_next(&cursor, &record))
-        ok = ryz_text_append(&piece.text, record.text, record.text_length);
-    ok = ok && ryz_text_append_json(out, write_piece, &piece);
-    free(piece.text.data);
+    struct choice choices[RYZ_CHOICES_MAX] = {0};
+    const struct piece piece = {.codec = codec,
+                                .records = records,
+                                .usage = usage,
+                                .choices = choices,
+                                .choice_count = codec->choices};
+    for (uint32_t i = 0; i < codec->choices; i++) choices[i].index = i;
+    bool ok = gather(records, choices) && ryz_text_append_json(out, write_piece, &piece);
+    for (uint32_t i = 0; i < codec->choices; i++) free(choices[i].text.data);
     return ok;
 }

@@ -142,7 +142,7 @@ static const char *finish_name(const struct ryz_exchange *x, const struct ryz_ge
 {
     if (!g->submitted) return NULL;
     if (x->status == RYZ_CANCELLED || !g->ended) return "cancelled";
-    switch (g->usage.finish) {
+    switch (g->finish) {
     case RYZ_FINISH_STOP:
         return "stop";
     case RYZ_FINISH_LENGTH:

@@ -16,16 +16,18 @@ struct ryz_route;
 
 /* How an answer of the engine stands; guarded by the exchange's lock. */
 struct ryz_generation {
-    struct ryz_records arrived; /* from the engine, not yet taken */
-    bool submitted;             /* the engine has it */
-    bool ended;                 /* its last event has come */
-    bool broken;                /* to be cut off: reader too slow, injected reset, no memory */
-    bool waiting;               /* the connection is suspended until something arrives */
-    enum ryz_status status;     /* with `ended` */
-    struct ryz_usage usage;     /* with `ended` */
-    int64_t first_token_ns;     /* RYZ_TIME_NONE: there was none */
-    bool late;                  /* with `ended` and FULL: a deadline is out of reach */
-    int64_t estimate_ns;        /* with `ended` and FULL: believed time to the first token; 0: ? */
+    struct ryz_records arrived;    /* from the engine, not yet taken */
+    bool submitted;                /* the engine has it */
+    uint32_t open;                 /* choices whose last event has not come */
+    bool ended;                    /* nothing more will come: all choices are over, or one failed */
+    bool broken;                   /* to be cut off: reader too slow, injected reset, no memory */
+    bool waiting;                  /* the connection is suspended until something arrives */
+    enum ryz_status status;        /* with `ended` */
+    struct ryz_usage usage;        /* of the choices that are over */
+    enum ryz_finish_reason finish; /* of the one that was over last */
+    int64_t first_token_ns;        /* RYZ_TIME_NONE: there was none */
+    bool late;                     /* with `ended` and FULL: a deadline is out of reach */
+    int64_t estimate_ns; /* with `ended` and FULL: believed time to the first token; 0: ? */
 };
 
 struct ryz_exchange {
@@ -58,6 +60,7 @@ struct ryz_exchange {
     struct ryz_exchange *next, *previous; /* server's lock */
     /* libmicrohttpd's thread only: */
     struct ryz_codec codec;
+    uint32_t choices_left;    /* to be finished in a stream */
     struct ryz_records taken; /* from `arrived`, being written */
     struct ryz_text out;      /* formatted, from out_sent on not yet sent */
     size_t out_sent;

@@ -65,29 +65,42 @@ static void keep(struct ryz_exchange *x, const struct ryz_stream_event *event)
         break_off(x, event->request_id, false);
 }
 
+/* A choice is over. One that failed ends the answer, for half of it is none: the others are
+ * cancelled. Engine thread, caller holds the lock. */
+static void end_choice(struct ryz_exchange *x, const struct ryz_stream_event *event)
+{
+    struct ryz_generation *g = &x->generation;
+    g->open--;
+    g->usage.prompt_tokens = event->prompt_tokens;
+    g->usage.output_tokens += event->output_tokens;
+    if (event->choice == 0) g->usage.cached_tokens = event->cached_tokens;
+    bool first = g->first_token_ns == RYZ_TIME_NONE || event->first_token_ns < g->first_token_ns;
+    if (event->first_token_ns != RYZ_TIME_NONE && first) g->first_token_ns = event->first_token_ns;
+    if (g->ended) return;
+    g->finish = event->finish;
+    g->status = event->status;
+    g->late = event->late;
+    g->estimate_ns = event->estimate_ns;
+    g->ended = g->open == 0 || event->status != RYZ_OK;
+    if (g->ended && g->open > 0 && x->attached)
+        ryz_engine_cancel(x->server->options.engine, event->request_id);
+}
+
 static void on_event(void *context, const struct ryz_stream_event *event)
 {
     struct ryz_exchange *x = context;
     struct ryz_generation *g = &x->generation;
     (void)pthread_mutex_lock(&x->lock);
-    if (event->done) {
-        g->ended = true;
-        g->status = event->status;
-        g->usage = (struct ryz_usage){.prompt_tokens = event->prompt_tokens,
-                                      .output_tokens = event->output_tokens,
-                                      .cached_tokens = event->cached_tokens,
-                                      .finish = event->finish};
-        g->first_token_ns = event->first_token_ns;
-        g->late = event->late;
-        g->estimate_ns = event->estimate_ns;
-    }
-    if (x->attached) {
+    bool kept = x->attached && !g->ended;
+    if (event->done) end_choice(x, event);
+    if (kept) {
         keep(x, event);
         bool ready = g->ended || g->broken || (x->stream && g->arrived.begin != g->arrived.end);
         if (ready) wake(x);
     }
+    bool over = g->open == 0;
     (void)pthread_mutex_unlock(&x->lock);
-    if (event->done) ryz_exchange_release(x);
+    if (over) ryz_exchange_release(x);
 }
 
 /* Joins the open generations; false when the server drains. One step under the lock, so that who
@@ -137,7 +150,7 @@ void ryz_generation_detach(struct ryz_exchange *exchange)
     if (!exchange->generation.submitted) return;
     (void)pthread_mutex_lock(&exchange->lock);
     exchange->attached = false;
-    bool inside = !exchange->generation.ended;
+    bool inside = exchange->generation.open > 0;
     (void)pthread_mutex_unlock(&exchange->lock);
     ryz_disconnect_unwatch(exchange->server->disconnect, exchange->place);
     if (inside) ryz_engine_cancel(exchange->server->options.engine, exchange->engine_id);
@@ -148,7 +161,9 @@ static void set_codec(struct ryz_exchange *x, const struct ryz_api_request *requ
 {
     const struct ryz_server *server = x->server;
     x->stream = request->stream;
+    x->generation.open = x->choices_left = request->generate.choices;
     x->codec = (struct ryz_codec){
+        .choices = request->generate.choices,
         .id = x->id,
         .model = server->model_name,
         .fingerprint = server->fingerprint,
@@ -354,13 +369,14 @@ static bool format_next(struct ryz_exchange *x, const struct ryz_generation *sta
     x->begun = true;
     if (!record.done) {
         ok = ok && ryz_codec_token(&x->codec, &record, &x->out);
-    } else if (end_error(x, state, &error)) {
+    } else if (record.finish == RYZ_FINISH_ERROR && end_error(x, state, &error)) {
         x->status = state->status;
         x->finished = true;
         ok = ok && ryz_codec_error(&error, &x->out);
     } else {
-        x->finished = true;
-        ok = ok && ryz_codec_end(&x->codec, &record, &state->usage, &x->out);
+        x->finished = --x->choices_left == 0;
+        ok = ok && ryz_codec_finish(&x->codec, &record, &x->out);
+        if (x->finished) ok = ok && ryz_codec_end(&x->codec, &state->usage, &x->out);
     }
     if (!ok) {
         x->out.length = 0;

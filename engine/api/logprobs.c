@@ -100,12 +100,12 @@ static void chat_end(struct ryz_json *json)
 }
 
 void ryz_logprobs_chat(struct ryz_json *json, const struct ryz_codec *codec,
-                       const struct ryz_records *records)
+                       const struct ryz_records *records, uint32_t choice)
 {
     struct ryz_records cursor = *records;
     struct ryz_record record;
     chat_begin(json);
-    while (ryz_records_next(&cursor, &record)) {
+    while (ryz_records_next_of(&cursor, choice, &record)) {
         if (!record.done) put_chat_entry(json, codec, &record);
     }
     chat_end(json);
@@ -179,20 +179,20 @@ static const char *const column_names[RYZ_COLUMN_COUNT] = {"tokens", "token_logp
                                                            "top_logprobs", "text_offset"};
 
 void ryz_logprobs_completion(struct ryz_json *json, const struct ryz_codec *codec,
-                             const struct ryz_records *records)
+                             const struct ryz_records *records, uint32_t choice)
 {
     ryz_json_object_begin(json);
     for (int column = 0; column < RYZ_COLUMN_COUNT; column++) {
         struct ryz_records cursor = *records;
         struct ryz_record record;
-        uint64_t offset = codec->text_offset;
+        uint64_t offset = codec->text_offset[choice];
         ryz_json_key(json, column_names[column]);
         if (column == RYZ_COLUMN_TOP && codec->top_logprobs == 0) {
             ryz_json_null(json);
             continue;
         }
         ryz_json_array_begin(json);
-        while (ryz_records_next(&cursor, &record)) {
+        while (ryz_records_next_of(&cursor, choice, &record)) {
             if (record.done) continue;
             put_column_entry(json, codec, &record, (enum column)column, offset);
             offset += ryz_logprobs_characters(codec, record.token);
@@ -213,7 +213,8 @@ void ryz_logprobs_completion_one(struct ryz_json *json, const struct ryz_codec *
             continue;
         }
         ryz_json_array_begin(json);
-        put_column_entry(json, codec, record, (enum column)column, codec->text_offset);
+        put_column_entry(json, codec, record, (enum column)column,
+                         codec->text_offset[record->choice]);
         ryz_json_array_end(json);
     }
     ryz_json_object_end(json);

@@ -14,7 +14,8 @@ struct head {
     uint32_t token, index;
     float logprob;
     uint32_t text_length, top_count;
-    uint32_t done, reserved;
+    uint16_t done, finish;
+    uint32_t choice;
 };
 
 _Static_assert(sizeof(struct head) % 8 == 0, "what follows a head is aligned to 8");
@@ -60,7 +61,9 @@ enum ryz_status ryz_records_append(struct ryz_records *records,
                               .logprob = event->logprob,
                               .text_length = (uint32_t)event->text_length,
                               .top_count = event->top_count,
-                              .done = event->done};
+                              .done = event->done,
+                              .finish = (uint16_t)event->finish,
+                              .choice = event->choice};
     char *at = records->data + records->end;
     memcpy(at, &head, sizeof head);
     if (top_bytes > 0) memcpy(at + sizeof head, event->top, top_bytes);
@@ -82,17 +85,26 @@ bool ryz_records_next(struct ryz_records *records, struct ryz_record *record)
     RYZ_ASSERT(head.bytes <= records->end - records->begin);
     const void *top = at + sizeof head;
     *record = (struct ryz_record){
+        .choice = head.choice,
         .token = head.token,
         .index = head.index,
         .logprob = head.logprob,
         .text_length = head.text_length,
         .top_count = head.top_count,
         .done = head.done != 0,
+        .finish = (enum ryz_finish_reason)head.finish,
         .top = top,
         .text = at + sizeof head + head.top_count * sizeof(struct ryz_candidate),
     };
     records->begin += head.bytes;
     return true;
+}
+
+bool ryz_records_next_of(struct ryz_records *records, uint32_t choice, struct ryz_record *record)
+{
+    while (ryz_records_next(records, record))
+        if (record->choice == choice) return true;
+    return false;
 }
 
 void ryz_records_deinit(struct ryz_records *records)

@@ -17,11 +17,13 @@ struct ryz_records {
 };
 
 struct ryz_record {
+    uint32_t choice;
     uint32_t token, index; /* of the token, unless `done` */
     float logprob;
     uint32_t text_length;
     uint32_t top_count;
-    bool done;                       /* the last one: only text */
+    bool done;                       /* the last one of its choice: only text */
+    enum ryz_finish_reason finish;   /* with `done` */
     const struct ryz_candidate *top; /* borrowed until the next append, as is `text` */
     const char *text;
 };
@@ -33,6 +35,8 @@ RYZ_MUST_USE enum ryz_status ryz_records_append(struct ryz_records *records,
 /* Takes the oldest record out; false when there is none. To look without taking, use a copy of the
  * struct. */
 bool ryz_records_next(struct ryz_records *records, struct ryz_record *record);
+/* The same for one choice: those of others are skipped. */
+bool ryz_records_next_of(struct ryz_records *records, uint32_t choice, struct ryz_record *record);
 void ryz_records_deinit(struct ryz_records *records);
 
 #endif

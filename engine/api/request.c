@@ -82,6 +82,7 @@ bool ryz_api_request_parse(const struct ryz_api_rules *rules, bool chat, uint64_
         .chat = chat,
         .generate = {.sampling = {.temperature = 1.0f, .top_p = 1.0f},
                      .wants_text = true,
+                     .choices = 1,
                      .priority = RYZ_PRIORITY_NORMAL,
                      .deadline_ns = RYZ_TIME_NEVER,
                      .arrived_ns = RYZ_TIME_NONE},

@@ -216,6 +216,15 @@ static bool take_stop(struct ryz_api_parse *parse, const char *name, const json_
     return true;
 }
 
+static bool take_choices(struct ryz_api_parse *parse, const char *name, const json_t *value)
+{
+    static const json_int_t range[2] = {1, RYZ_CHOICES_MAX};
+    json_int_t number = 0;
+    if (!read_integer(parse, name, value, range, &number)) return false;
+    parse->request->generate.choices = (uint32_t)number;
+    return true;
+}
+
 static bool take_ignore_eos(struct ryz_api_parse *parse, const char *name, const json_t *value)
 {
     return read_bool(parse, name, value, &parse->request->generate.ignore_eos);
@@ -386,6 +395,7 @@ static const struct field fields[] = {
     {"logprobs", IN_COMPLETIONS, take_logprob_count},
     {"logprobs", IN_CHAT, take_logprob_flag},
     {"top_logprobs", IN_CHAT, take_top_logprobs},
+    {"n", IN_BOTH, take_choices},
     /* Ours and vLLM's. */
     {"ignore_eos", IN_BOTH, take_ignore_eos},
     {"priority", IN_BOTH, take_priority},
@@ -395,7 +405,6 @@ static const struct field fields[] = {
     {"return_token_ids", IN_BOTH, take_return_token_ids},
     {"repetition_penalty", IN_BOTH, take_one},
     /* OpenAI's, off only. */
-    {"n", IN_BOTH, take_one},
     {"best_of", IN_COMPLETIONS, take_one},
     {"echo", IN_COMPLETIONS, take_false},
     {"suffix", IN_COMPLETIONS, take_empty},

@@ -50,6 +50,8 @@
     X(UNUSED_TOKENS, COUNTER, "ryz_unused_tokens_total",                                           \
       "Tokens computed for requests that did not finish")                                          \
     X(PROMPT_TOKENS, COUNTER, "ryz_prompt_tokens_total", "Prompt tokens computed")                 \
+    X(SHARED_TOKENS, COUNTER, "ryz_prompt_tokens_shared_total",                                    \
+      "Prompt tokens taken over from another choice")                                              \
     X(GENERATION_TOKENS, COUNTER, "ryz_generation_tokens_total", "Tokens generated")               \
     X(DRAFTS_VERIFIED, COUNTER, "ryz_spec_draft_tokens_total", "Proposals verified")               \
     X(DRAFTS_ACCEPTED, COUNTER, "ryz_spec_accepted_tokens_total", "Of them right")                 \

@@ -82,8 +82,9 @@ void ryz_deliver_token(struct ryz_engine *engine, const struct ryz_sampled *samp
     struct ryz_job *job = sampled->job;
     count_token(engine, job, t_ns);
     struct ryz_stream_event event = {
-        .request_id = job->id,
+        .request_id = job->first->id,
         .t_ns = t_ns,
+        .choice = job->choice,
         .token = sampled->token,
         .index = job->token_count - job->prompt_count - 1,
         .logprob = sampled->logprob,
@@ -168,8 +169,9 @@ void ryz_deliver_done(struct ryz_engine *engine, struct ryz_job *job, enum ryz_s
         engine->in_core--;
     }
     struct ryz_stream_event event = {
-        .request_id = job->id,
+        .request_id = job->first->id,
         .t_ns = t_ns,
+        .choice = job->choice,
         .done = true,
         .finish = finish,
         .status = status,

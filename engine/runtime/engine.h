@@ -83,9 +83,10 @@ enum ryz_finish_reason {
 struct ryz_stream_event {
     uint64_t request_id;
     int64_t t_ns;
-    bool done;      /* last event of the request; carries no token */
-    uint32_t token; /* valid unless done */
-    uint32_t index; /* 0, 1, ... of the output token */
+    bool done;       /* last event of the choice; carries no token */
+    uint32_t choice; /* 0, 1, ... of the answers to the prompt */
+    uint32_t token;  /* valid unless done */
+    uint32_t index;  /* 0, 1, ... of the output token */
     float logprob;
     /* Text that became final with this event: complete UTF-8 characters, stop strings cut off;
      * may be empty, and also comes with `done` (what was held back). Borrowed for the call. */
@@ -109,13 +110,17 @@ struct ryz_stream_event {
 #define RYZ_PRIORITY_NORMAL 1u /* of requests that say nothing; 0 is the most urgent */
 
 /* Called on the engine thread, in order; must not block and must not call the engine except
- * ryz_engine_cancel. After `done` the engine forgets the request. */
+ * ryz_engine_cancel. After `done` the engine forgets the request, or with several choices after the
+ * last of their `done`s, which come in any order. */
 typedef void (*ryz_stream_fn)(void *context, const struct ryz_stream_event *event);
 
 struct ryz_generate {
     const uint32_t *tokens; /* prompt, copied by submit */
     uint32_t token_count;
     uint32_t max_tokens; /* >= 1 */
+    uint32_t choices;    /* answers to the prompt, up to RYZ_CHOICES_MAX; 0: 1. They share its KV
+                            blocks. Choice i is sampled with seed + i: it is what a request of its
+                            own with that seed would give. */
     struct ryz_sampling sampling;
     bool ignore_eos;
     bool wants_text;       /* detokenise; false saves the work */
@@ -144,12 +149,15 @@ void ryz_engine_drain(struct ryz_engine *engine);
 uint32_t ryz_engine_active(const struct ryz_engine *engine);
 
 /* Queues a request from any thread. OK: on_event will be called until `done`, and *id (may be NULL)
- * names it. RYZ_FULL: the ring is full, RYZ_CLOSED: draining, RYZ_INVALID: empty prompt, bad
- * token or max_tokens 0; in these cases on_event is never called. */
+ * names it, all its choices. RYZ_FULL: the ring is full, RYZ_CLOSED: draining, RYZ_INVALID: empty
+ * prompt, bad token, max_tokens 0 or more choices than the queue holds; in these cases on_event is
+ * never called. The choices are queued together, or all are refused. Later one may end alone, by a
+ * fault or its deadline; the caller cancels the others if they are of no use to him then. */
 RYZ_MUST_USE enum ryz_status ryz_engine_submit(struct ryz_engine *engine,
                                                const struct ryz_generate *request, uint64_t *id,
                                                struct ryz_error *error);
-/* Ends a request soon; its `done` event (CANCELLED) still comes unless it had ended. Any thread,
+/* Ends a request soon; the `done` events (CANCELLED) of its choices still come unless they had
+ * ended. Any thread,
  * never fails: cancellations have their own unbounded-by-design flag, not a queue slot. */
 void ryz_engine_cancel(struct ryz_engine *engine, uint64_t id);
 

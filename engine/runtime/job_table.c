@@ -69,29 +69,54 @@ void ryz_job_table_close(struct ryz_job_table *table)
     memset(table, 0, sizeof *table);
 }
 
-struct ryz_job *ryz_job_table_take(struct ryz_job_table *table)
+/* Caller holds the lock; there is a free place. */
+static struct ryz_job *take_place(struct ryz_job_table *table)
 {
-    struct ryz_job *job = NULL;
+    uint32_t place = table->free[--table->free_count];
+    struct ryz_job *job = &table->jobs[place];
+    RYZ_ASSERT(job->id == 0);
+    job->id = ++job->generation << table->place_bits | place;
+    ryz_store_relaxed(&job->cancel, 0);
+    return job;
+}
+
+struct ryz_job *ryz_job_table_take(struct ryz_job_table *table, uint32_t count)
+{
+    struct ryz_job *first = NULL, *last = NULL;
+    RYZ_ASSERT(count > 0);
     (void)pthread_mutex_lock(&table->lock);
-    if (table->free_count > 0) {
-        uint32_t place = table->free[--table->free_count];
-        job = &table->jobs[place];
-        RYZ_ASSERT(job->id == 0);
-        job->id = ++job->generation << table->place_bits | place;
-        ryz_store_relaxed(&job->cancel, 0);
+    for (uint32_t i = 0; i < count && table->free_count >= count - i; i++) {
+        struct ryz_job *job = take_place(table);
+        if (first == NULL) first = job;
+        if (last != NULL) last->next = job;
+        last = job;
+        job->first = first;
+        job->next = NULL;
+        job->choice = i;
     }
     (void)pthread_mutex_unlock(&table->lock);
-    return job;
+    if (first == NULL) return NULL;
+    first->open_choices = count;
+    first->displaced = false;
+    return first;
+}
+
+/* Caller holds the lock. */
+static void free_place(struct ryz_job_table *table, struct ryz_job *job)
+{
+    RYZ_ASSERT(job->id != 0);
+    RYZ_ASSERT(table->free_count < table->count);
+    job->id = 0;
+    table->free[table->free_count++] = (uint32_t)(job - table->jobs);
 }
 
 void ryz_job_table_release(struct ryz_job_table *table, struct ryz_job *job)
 {
-    uint32_t place = (uint32_t)(job - table->jobs);
+    struct ryz_job *first = job->first;
+    RYZ_ASSERT(first->open_choices > 0);
     (void)pthread_mutex_lock(&table->lock);
-    RYZ_ASSERT(job->id != 0);
-    RYZ_ASSERT(table->free_count < table->count);
-    job->id = 0;
-    table->free[table->free_count++] = place;
+    if (job != first) free_place(table, job);
+    if (--first->open_choices == 0) free_place(table, first);
     (void)pthread_mutex_unlock(&table->lock);
 }
 

@@ -28,6 +28,12 @@ struct ryz_job {
     uint64_t generation;     /* of the last id given out for this place */
     _Atomic uint32_t cancel; /* 1: the client has left; set under the table's lock */
     uint32_t slot;           /* in the core; RYZ_JOB_NO_SLOT before it is admitted */
+    struct ryz_job *first;   /* of its request's choices, maybe itself: its id and `cancel` are the
+                                request's, and it stays in its place until all have ended */
+    struct ryz_job *next;    /* choice, NULL: the last one; good until the first of them ends */
+    uint32_t choice;         /* its number */
+    uint32_t open_choices;   /* of the first: not ended */
+    bool displaced;          /* of the first: a choice had to give way, the others follow */
 
     struct ryz_generate generate; /* as submitted; `tokens` and `stops` are not to be used */
     uint32_t *tokens;             /* (context) prompt, then output */
@@ -62,9 +68,11 @@ RYZ_MUST_USE enum ryz_status ryz_job_table_open(struct ryz_job_table *table, uin
                                                 struct ryz_error *error);
 void ryz_job_table_close(struct ryz_job_table *table);
 
-/* Takes a place and gives it an id; NULL when all are taken. Any thread. */
-struct ryz_job *ryz_job_table_take(struct ryz_job_table *table);
-/* Frees the place; the id is dead from now on. Its owner only. */
+/* Takes places for the `count` (>= 1) choices of a request, links them and gives each an id; the
+ * first one, or NULL when there are fewer places. Any thread. */
+struct ryz_job *ryz_job_table_take(struct ryz_job_table *table, uint32_t count);
+/* A choice has ended: frees its place, and the first one's after the last. The ids are dead from
+ * then on. Their owner only. */
 void ryz_job_table_release(struct ryz_job_table *table, struct ryz_job *job);
 /* Marks a request as cancelled; false if it is not inside (any more). Any thread. */
 bool ryz_job_table_cancel(struct ryz_job_table *table, uint64_t id);

@@ -50,41 +50,94 @@ static void feed_hashes(struct ryz_engine *engine, const struct ryz_job *job, in
     }
 }
 
-static void admit(struct ryz_engine *engine, struct ryz_job *job, int64_t now_ns)
+/* Ends all choices of a request that are in no slot. */
+static void end_choices(struct ryz_engine *engine, struct ryz_job *first, enum ryz_status status,
+                        int64_t now_ns)
 {
-    const struct ryz_generate *generate = &job->generate;
-    if (ryz_load_acquire(&job->cancel) != 0) {
-        ryz_deliver_done(engine, job, RYZ_CANCELLED, RYZ_FINISH_ERROR, now_ns);
-        return;
+    for (struct ryz_job *job = first, *next = NULL; job != NULL; job = next) {
+        next = job->next;
+        job->arrival = first->arrival;
+        ryz_deliver_done(engine, job, status, RYZ_FINISH_ERROR, now_ns);
     }
-    feed_hashes(engine, job, now_ns);
+}
+
+/* Somebody gave up his place for a request that has just been taken. */
+static void end_displaced(struct ryz_engine *engine, const struct ryz_effect *effect,
+                          int64_t now_ns)
+{
+    struct ryz_job *other = engine->by_slot[effect->displaced_slot];
+    RYZ_ASSERT(other != NULL && other->id == effect->displaced_id);
+    other->waste = effect->waste;
+    other->first->displaced = true;
+    ryz_deliver_done(engine, other, RYZ_FULL, RYZ_FINISH_ERROR, now_ns);
+}
+
+/* An answer is refused whole: the other choices of those that gave up their places. */
+static void end_displaced_choices(struct ryz_engine *engine, int64_t now_ns)
+{
+    for (uint32_t slot = 0; slot < engine->slot_count; slot++) {
+        struct ryz_job *job = engine->by_slot[slot];
+        if (job != NULL && job->first->displaced) ryz_step_cancel(engine, job, RYZ_FULL, now_ns);
+    }
+}
+
+static void take_slot(struct ryz_engine *engine, struct ryz_job *job, uint32_t slot)
+{
+    RYZ_ASSERT(slot < engine->slot_count && engine->by_slot[slot] == NULL);
+    job->slot = slot;
+    engine->by_slot[slot] = job;
+    engine->in_core++;
+}
+
+/* Tells the core of a request and its further choices; *displaced: somebody gave way for one.
+ * False: they were refused. */
+static bool arrive(struct ryz_engine *engine, struct ryz_job *first, int64_t now_ns,
+                   bool *displaced)
+{
+    const struct ryz_generate *generate = &first->generate;
     struct ryz_event event = {.kind = RYZ_EV_ARRIVE,
                               .t_ns = now_ns,
-                              .request_id = job->id,
                               .deadline_ns = generate->deadline_ns,
-                              .prompt_tokens = job->prompt_count,
+                              .prompt_tokens = first->prompt_count,
                               .output_tokens_max = generate->max_tokens,
+                              .permille = first->open_choices - 1,
                               .tenant = generate->tenant,
                               .priority = generate->priority,
                               .first_deadline_ns = generate->first_deadline_ns};
-    struct ryz_effect effect = ryz_core_feed(engine->core, &event);
-    job->arrival = effect;
-    if (effect.kind != RYZ_EFFECT_ADMITTED) {
-        ryz_deliver_done(engine, job, refusal(effect.kind), RYZ_FINISH_ERROR, now_ns);
+    for (struct ryz_job *job = first; job != NULL; job = job->next) {
+        event.request_id = job->id;
+        job->arrival = ryz_core_feed(engine->core, &event);
+        if (job->arrival.kind != RYZ_EFFECT_ADMITTED) {
+            RYZ_ASSERT(job == first);
+            return false;
+        }
+        if (job->arrival.displaced) {
+            *displaced = true;
+            end_displaced(engine, &job->arrival, now_ns);
+        }
+        take_slot(engine, job, job->arrival.slot);
+        event.permille = 0;
+        event.flags = RYZ_EVF_CHOICE;
+        event.slot = first->slot;
+    }
+    return true;
+}
+
+static void admit(struct ryz_engine *engine, struct ryz_job *first, int64_t now_ns)
+{
+    bool displaced = false;
+    if (ryz_load_acquire(&first->cancel) != 0) {
+        end_choices(engine, first, RYZ_CANCELLED, now_ns);
         return;
     }
-    if (effect.displaced) {
-        struct ryz_job *other = engine->by_slot[effect.displaced_slot];
-        RYZ_ASSERT(other != NULL && other->id == effect.displaced_id);
-        other->waste = effect.waste;
-        ryz_deliver_done(engine, other, RYZ_FULL, RYZ_FINISH_ERROR, now_ns);
+    feed_hashes(engine, first, now_ns);
+    if (!arrive(engine, first, now_ns, &displaced)) {
+        end_choices(engine, first, refusal(first->arrival.kind), now_ns);
+        return;
     }
-    RYZ_ASSERT(effect.slot < engine->slot_count && engine->by_slot[effect.slot] == NULL);
-    job->slot = effect.slot;
-    engine->by_slot[effect.slot] = job;
-    engine->in_core++;
-    if (generate->deadline_ns < engine->next_deadline_ns)
-        engine->next_deadline_ns = generate->deadline_ns;
+    if (displaced) end_displaced_choices(engine, now_ns);
+    if (first->generate.deadline_ns < engine->next_deadline_ns)
+        engine->next_deadline_ns = first->generate.deadline_ns;
 }
 
 /* Each is stamped when it is taken: a stamp from before would lie before the request's arrival. The
@@ -107,7 +160,7 @@ static void take_cancels(struct ryz_engine *engine, int64_t now_ns)
     if (!ryz_cas_acq_rel(&engine->cancels, &marked, 0)) return;
     for (uint32_t slot = 0; slot < engine->slot_count; slot++) {
         struct ryz_job *job = engine->by_slot[slot];
-        if (job != NULL && ryz_load_acquire(&job->cancel) != 0)
+        if (job != NULL && ryz_load_acquire(&job->first->cancel) != 0)
             ryz_step_cancel(engine, job, RYZ_CANCELLED, now_ns);
     }
 }
@@ -164,6 +217,8 @@ static void publish_metrics(struct ryz_engine *engine, const struct ryz_core_sta
                     stats->cache_missed_blocks - told->cache_missed_blocks);
     ryz_metrics_add(metrics, RYZ_METRIC_PROMPT_TOKENS,
                     stats->prompt_tokens_computed - told->prompt_tokens_computed);
+    ryz_metrics_add(metrics, RYZ_METRIC_SHARED_TOKENS,
+                    stats->prompt_tokens_shared - told->prompt_tokens_shared);
     ryz_metrics_add(metrics, RYZ_METRIC_CACHE_QUERIES,
                     stats->cache_lookup_tokens - told->cache_lookup_tokens);
     ryz_metrics_add(metrics, RYZ_METRIC_CACHE_HITS,
@@ -235,8 +290,7 @@ static void end_all(struct ryz_engine *engine)
 {
     int64_t now_ns = ryz_clock_now_ns(&engine->clock);
     struct ryz_job *job = NULL;
-    while (ryz_ring_pop(engine->ring, &job))
-        ryz_deliver_done(engine, job, RYZ_CLOSED, RYZ_FINISH_ERROR, now_ns);
+    while (ryz_ring_pop(engine->ring, &job)) end_choices(engine, job, RYZ_CLOSED, now_ns);
     for (uint32_t slot = 0; slot < engine->slot_count; slot++) {
         job = engine->by_slot[slot];
         if (job != NULL) ryz_step_cancel(engine, job, RYZ_CLOSED, now_ns);

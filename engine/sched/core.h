@@ -184,7 +184,8 @@ int64_t ryz_core_wake_ns(const struct ryz_core *core);
 /* The partitions of the KV pool as of now, borrowed; *count 0: there are none. Number 0 is
  * everybody without a share, the others are in the order of the configuration. */
 const struct ryz_kv_partition *ryz_core_partitions(const struct ryz_core *core, uint32_t *count);
-/* Tokens of a running slot that were found in the prefix cache when it was last started. */
+/* Tokens of a running slot that were found when it was last started, in the prefix cache or with
+ * another choice. */
 uint32_t ryz_core_cached_tokens(const struct ryz_core *core, uint32_t slot);
 /* Leading blocks of a running slot that others hold too. */
 uint32_t ryz_core_shared_blocks(const struct ryz_core *core, uint32_t slot);

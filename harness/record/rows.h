@@ -193,6 +193,7 @@ enum ryz_run_event_kind {
     X(U64, cache_found, 0, "1", "prompt tokens found in it so far")                                \
     X(U64, cache_evicted, 0, "1", "cached blocks overwritten so far")                              \
     X(U64, cache_missed, 0, "1", "blocks asked for after they had been lost, so far")              \
+    X(U64, prompt_shared, 0, "1", "prompt tokens taken over from another choice so far")           \
     X(U32, host_used, 0, "1", "host blocks whose contents can be found again")                     \
     X(U64, host_found, 0, "1", "of cache_found, tokens that were in host memory")                  \
     X(U64, host_out, 0, "1", "KV blocks copied to host memory so far")                             \

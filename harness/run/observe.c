@@ -40,6 +40,7 @@ static void fill_stats(struct ryz_step_row *row, const struct ryz_core_stats *st
     row->cache_found = stats->prompt_tokens_cached;
     row->cache_evicted = stats->cache_evicted_blocks;
     row->cache_missed = stats->cache_missed_blocks;
+    row->prompt_shared = stats->prompt_tokens_shared;
     row->host_used = stats->kv_host_blocks_used;
     row->host_found = stats->prompt_tokens_host;
     row->host_out = stats->host_out_blocks;

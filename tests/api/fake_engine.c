@@ -67,8 +67,9 @@ void fake_token_text(struct fake_job *job, uint32_t token, const char *text, siz
     for (uint32_t i = 0; i < RYZ_TOP_LOGPROBS_MAX; i++)
         top[i] = (struct ryz_candidate){.logit = -0.5f - (float)i, .id = token + i};
     const struct ryz_stream_event event = {.request_id = job->id,
+                                           .choice = job->choice,
                                            .token = token,
-                                           .index = job->sent++,
+                                           .index = job->sent[job->choice]++,
                                            .logprob = -0.5f,
                                            .text = text,
                                            .text_length = length,
@@ -88,29 +89,31 @@ void fake_end(struct fake_job *job, enum ryz_status status, enum ryz_finish_reas
 {
     const struct ryz_stream_event event = {.request_id = job->id,
                                            .done = true,
+                                           .choice = job->choice,
                                            .text = tail,
                                            .text_length = strlen(tail),
                                            .finish = finish,
                                            .status = status,
                                            .prompt_tokens = job->generate.token_count,
-                                           .output_tokens = job->sent,
+                                           .output_tokens = job->sent[job->choice],
                                            .first_token_ns = RYZ_TIME_NONE};
-    job->ended = true;
+    job->ended = ++job->ended_choices == job->generate.choices;
     job->generate.on_event(job->generate.context, &event);
 }
 
 void fake_refuse(struct fake_job *job, bool late, int64_t estimate_ns)
 {
-    const struct ryz_stream_event event = {.request_id = job->id,
-                                           .done = true,
-                                           .text = "",
-                                           .finish = RYZ_FINISH_ERROR,
-                                           .status = RYZ_FULL,
-                                           .first_token_ns = RYZ_TIME_NONE,
-                                           .late = late,
-                                           .estimate_ns = estimate_ns};
+    struct ryz_stream_event event = {.request_id = job->id,
+                                     .done = true,
+                                     .text = "",
+                                     .finish = RYZ_FINISH_ERROR,
+                                     .status = RYZ_FULL,
+                                     .first_token_ns = RYZ_TIME_NONE,
+                                     .late = late,
+                                     .estimate_ns = estimate_ns};
     job->ended = true;
-    job->generate.on_event(job->generate.context, &event);
+    for (; event.choice < job->generate.choices; event.choice++)
+        job->generate.on_event(job->generate.context, &event);
 }
 
 enum ryz_status ryz_engine_submit(struct ryz_engine *engine, const struct ryz_generate *request,

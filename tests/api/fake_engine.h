@@ -21,7 +21,9 @@ struct fake_job {
     struct ryz_generate generate;
     uint32_t tokens[FAKE_CONTEXT];
     char stops[RYZ_STOPS_MAX][RYZ_STOP_BYTES_MAX + 1];
-    uint32_t sent;
+    uint32_t choice; /* of which the next events are; 0 until a test says otherwise */
+    uint32_t sent[RYZ_CHOICES_MAX];
+    uint32_t ended_choices;
     bool taken, cancelled, ended;
 };
 
@@ -49,7 +51,7 @@ void fake_token(struct fake_job *job, unsigned char byte);
 void fake_token_text(struct fake_job *job, uint32_t token, const char *text, size_t length);
 void fake_end(struct fake_job *job, enum ryz_status status, enum ryz_finish_reason finish,
               const char *tail);
-/* Ends a request as the scheduler does that has no room or no time for it. */
+/* Ends a request, all its choices, as the scheduler does that has no room or no time for it. */
 void fake_refuse(struct fake_job *job, bool late, int64_t estimate_ns);
 
 #endif

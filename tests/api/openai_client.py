@@ -86,6 +86,47 @@ def test_completion_stream():
     check(finish == whole.choices[0].finish_reason, finish)
 
 
+def test_choices():
+    arguments = dict(model=model, prompt="Call me", max_tokens=20, temperature=1.0, logprobs=1)
+    answer = client.completions.create(n=4, seed=4, **arguments)
+    check([choice.index for choice in answer.choices] == [0, 1, 2, 3], answer.choices)
+    check(len({choice.text for choice in answer.choices}) > 1, "four equal choices")
+    alone = [client.completions.create(seed=4 + i, **arguments) for i in range(4)]
+    for choice, single in zip(answer.choices, alone):
+        check(choice.text == single.choices[0].text, f"choice {choice.index}")
+        check(choice.finish_reason == single.choices[0].finish_reason, f"choice {choice.index}")
+        check(choice.logprobs == single.choices[0].logprobs, f"choice {choice.index}")
+    check(answer.usage.prompt_tokens == alone[0].usage.prompt_tokens, "the prompt counts once")
+    check(answer.usage.completion_tokens == sum(one.usage.completion_tokens for one in alone),
+          answer.usage)
+    texts, usages = [""] * 4, []
+    for chunk in client.completions.create(n=4, seed=4, stream=True,
+                                           stream_options={"include_usage": True}, **arguments):
+        usages += [chunk.usage] if chunk.usage else []
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    check(texts == [choice.text for choice in answer.choices], "stream and whole answer differ")
+    check([usage.completion_tokens for usage in usages] == [answer.usage.completion_tokens], usages)
+    check(usages[0].prompt_tokens == answer.usage.prompt_tokens, usages)
+
+
+def test_chat_choices():
+    arguments = dict(model=model, messages=[{"role": "user", "content": "Hello"}], max_tokens=12,
+                     temperature=1.0, seed=9)
+    answer = client.chat.completions.create(n=3, **arguments)
+    single = client.chat.completions.create(**arguments)
+    check(answer.choices[0].message == single.choices[0].message, "n changes the first choice")
+    texts, roles, finishes = [""] * 3, [None] * 3, [None] * 3
+    for chunk in client.chat.completions.create(n=3, stream=True, **arguments):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            roles[choice.index] = choice.delta.role or roles[choice.index]
+            finishes[choice.index] = choice.finish_reason or finishes[choice.index]
+    check(texts == [choice.message.content for choice in answer.choices], texts)
+    check(roles == ["assistant"] * 3, roles)
+    check(finishes == [choice.finish_reason for choice in answer.choices], finishes)
+
+
 def test_token_prompt():
     answer = client.completions.create(model=model, prompt=[5, 6, 7, 8], max_tokens=3,
                                        extra_body={"ignore_eos": True, "return_token_ids": True})
@@ -155,8 +196,10 @@ def test_stop():
 def test_errors():
     error = refused(openai.BadRequestError, "invalid_value", prompt="a", temperature=3)
     check(error.param == "temperature", error.param)
-    error = refused(openai.BadRequestError, "unsupported_parameter", prompt="a", n=2)
+    error = refused(openai.BadRequestError, "invalid_value", prompt="a", n=17)
     check(error.param == "n", error.param)
+    error = refused(openai.BadRequestError, "unsupported_parameter", prompt="a", n=2, best_of=3)
+    check(error.param == "best_of", error.param)
     refused(openai.BadRequestError, "unsupported_parameter", prompt=["a", "b"])
     refused(openai.BadRequestError, "context_length_exceeded", prompt="a", max_tokens=10**6)
     refused(openai.BadRequestError, "unknown_parameter", prompt="a", extra_body={"no_such": 1})

@@ -138,6 +138,64 @@ static size_t read_stream(struct client *client, char *text, size_t capacity)
     return tokens;
 }
 
+static const char choices_body[] =
+    "{\"prompt\":\"It was the best of times\",\"max_tokens\":30,\"temperature\":1,"
+    "\"ignore_eos\":true,\"logprobs\":1,\"seed\":%d,\"n\":%d%s}";
+
+/* The whole answer, kept beside the requests that it stands for; then the same as a stream. */
+Test(serving, choices_are_what_requests_of_their_own_are)
+{
+    char body[512], texts[3][1024] = {"", "", ""};
+    open_with(8, 64, UINT64_C(16) << 20);
+    (void)snprintf(body, sizeof body, choices_body, 7, 3, "");
+    json_t *all = complete("/v1/completions", body);
+    cr_assert_eq(integer_at(all, "usage.completion_tokens"), 90);
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(body, sizeof body, choices_body, 7 + i, 1, "");
+        json_t *one = complete("/v1/completions", body);
+        json_t *choice = json_array_get(json_object_get(all, "choices"), (size_t)i);
+        cr_assert_eq(integer_at(choice, "index"), i);
+        (void)json_object_set_new(choice, "index", json_integer(0));
+        cr_assert(json_equal(choice, json_at(one, "choices.0")), "choice %d", i);
+        cr_assert_eq(integer_at(one, "usage.prompt_tokens"), integer_at(all, "usage.prompt_tokens"),
+                     "the prompt is counted once");
+        json_decref(one);
+    }
+    cr_assert_gt(ryz_engine_stats(engine).prompt_tokens_shared, 0);
+    struct client client;
+    struct answer head;
+    char *event = NULL;
+    (void)snprintf(body, sizeof body, choices_body, 7, 3, ",\"stream\":true");
+    client_open(&client, port);
+    client_post(&client, "/v1/completions", "", body);
+    for (client_read_head(&client, &head); (event = client_read_event(&client, NULL)) != NULL;) {
+        json_t *root = json_loads(event, 0, NULL);
+        const char *piece = json_string_value(json_at(root, "choices.0.text"));
+        char *text = texts[json_integer_value(json_at(root, "choices.0.index"))];
+        if (piece != NULL) (void)strncat(text, piece, sizeof texts[0] - strlen(text) - 1);
+        json_decref(root);
+        free(event);
+    }
+    client_close(&client);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *choice = json_array_get(json_object_get(all, "choices"), i);
+        cr_assert_str_eq(texts[i], text_at(choice, "text"));
+    }
+    json_decref(all);
+}
+
+Test(serving, more_choices_than_the_queue_holds_are_refused_with_the_reason)
+{
+    char body[512];
+    struct answer answer;
+    open_with(8, 2, UINT64_C(16) << 20);
+    (void)snprintf(body, sizeof body, choices_body, 1, 3, "");
+    ask(port, "/v1/completions", body, &answer);
+    cr_assert_eq(answer.status, 400);
+    cr_assert_not_null(strstr(answer.body, "3 choices, and the queue holds 2 requests"));
+    answer_deinit(&answer);
+}
+
 Test(serving, a_stream_has_the_text_of_the_whole_answer)
 {
     static const char *const paths[] = {"/v1/completions", "/v1/chat/completions"};

@@ -1,4 +1,4 @@
-"""64 raw streams at once, half of which hang up at random: the server forgets them all.
+"""64 raw streams at once, some of three choices, half of which hang up at random: all are forgotten.
 
 After each round no KV block is in use; after all, /healthz says 200, the process is the same, its
 memory has not grown with the rounds, and SIGTERM ends it with 0.
@@ -24,7 +24,8 @@ REAL = os.path.join(ROOT, "models/smollm2-135m-instruct-q4_1.gguf")
 
 def request_bytes(number):
     body = json.dumps({"model": "m", "prompt": [2 + (number + i) % 200 for i in range(16)],
-                       "max_tokens": 24, "stream": True, "ignore_eos": True}).encode()
+                       "max_tokens": 24, "stream": True, "ignore_eos": True,
+                       "n": 3 if number % 4 < 2 else 1}).encode()
     return (b"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
 
