@@ -107,16 +107,17 @@ static uint32_t find_source(const struct ryz_core *core, uint32_t slot)
     return RYZ_SLOT_NONE;
 }
 
-uint32_t ryz_core_shared_tokens(const struct ryz_core *core, uint32_t slot)
+uint32_t ryz_core_shared_tokens(const struct ryz_core *core, uint32_t slot, uint32_t *source)
 {
     const struct ryz_request_view *view = &at(core, slot)->view;
-    if (find_source(core, slot) == RYZ_SLOT_NONE) return 0;
+    *source = find_source(core, slot);
+    if (*source == RYZ_SLOT_NONE) return 0;
     return view->decoded_tokens > 0 ? view->prompt_tokens : view->prompt_tokens - 1;
 }
 
 uint32_t ryz_core_take_shared(struct ryz_core *core, uint32_t slot)
 {
-    uint32_t tokens = ryz_core_shared_tokens(core, slot), source = find_source(core, slot);
+    uint32_t source = RYZ_SLOT_NONE, tokens = ryz_core_shared_tokens(core, slot, &source);
     uint32_t block_tokens = core->limits.kv_block_tokens;
     struct ryz_request *request = at(core, slot);
     RYZ_ASSERT(source != RYZ_SLOT_NONE);

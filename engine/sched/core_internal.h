@@ -134,8 +134,8 @@ void ryz_core_leave_choices(struct ryz_core *core, uint32_t slot);
  * stops to hold the whole prompt. */
 void ryz_core_settle_choices(struct ryz_core *core, uint32_t slot);
 /* Tokens of the prompt that a waiting slot would take over from another choice if it started now;
- * 0: none. */
-uint32_t ryz_core_shared_tokens(const struct ryz_core *core, uint32_t slot);
+ * 0: none. *source: the slot of that one. */
+uint32_t ryz_core_shared_tokens(const struct ryz_core *core, uint32_t slot, uint32_t *source);
 /* Takes them for a slot that has just been started: its blocks are the other's, a last one that is
  * not full included, which ryz_core_own_block replaces before anything is written to it. */
 uint32_t ryz_core_take_shared(struct ryz_core *core, uint32_t slot);

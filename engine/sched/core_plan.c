@@ -123,7 +123,7 @@ static void start(struct ryz_core *core, const struct ryz_plan_item *item)
 {
     struct ryz_request *request = &core->table.requests[item->slot];
     ryz_core_dequeue(core, item->slot);
-    uint32_t shared = ryz_core_shared_tokens(core, item->slot);
+    uint32_t source, shared = ryz_core_shared_tokens(core, item->slot, &source);
     ryz_request_table_start(&core->table, item->slot);
     uint32_t cached = shared > 0 && shared == item->first_position
                           ? ryz_core_take_shared(core, item->slot)

@@ -123,8 +123,10 @@ void ryz_core_look_up(const struct ryz_core *core, uint32_t slot, struct ryz_req
             ryz_kv_ledger_match(core->ledger, hashes_of(core, slot), count, &view->claim_blocks);
         view->computed_tokens = view->kv_blocks * block_tokens;
     }
-    uint32_t shared = ryz_core_shared_tokens(core, slot);
+    uint32_t source, shared = ryz_core_shared_tokens(core, slot, &source);
     if (shared <= view->computed_tokens) return;
+    while (core->table.running[view->source++] != source) {
+    }
     view->kv_blocks = shared / block_tokens; /* of a last one, a copy will be needed */
     view->claim_blocks = 0;
     view->computed_tokens = shared;

@@ -15,6 +15,7 @@
 /* What the items up to here have used; carried from item to item. */
 struct tally {
     uint64_t seen[RYZ_VIEW_MAX / 64]; /* bit per view index */
+    uint64_t lost[RYZ_VIEW_MAX / 64]; /* likewise: preempted */
     uint64_t tokens;
     uint64_t drafts; /* of them */
     uint64_t blocks_needed;
@@ -46,6 +47,7 @@ static const char *preempt_fault(const struct ryz_request_view *request,
     if (!request->running) return "a waiting request is preempted";
     if (tally->runs > 0) return "a preemption after a run";
     if (item->tokens != 0 || item->samples) return "a preempted request computes";
+    tally->lost[item->view_index / 64] |= UINT64_C(1) << item->view_index % 64;
     tally->own_freed[request->partition] += request->own_blocks;
     tally->preempted[request->partition]++;
     tally->preempts++;
@@ -73,6 +75,9 @@ static const char *run_fault(const struct ryz_sched_view *view,
     tally->drafts += item->drafts;
     tally->runs++;
     if (!request->running) {
+        uint32_t source = request->source > 0 ? request->source - 1 : item->view_index;
+        if (tally->lost[source / 64] >> source % 64 & 1)
+            return "a start on the blocks of one that is preempted";
         tally->started++;
         tally->blocks_needed +=
             tally->preempted[request->partition] > 0 ? request->kv_blocks : request->claim_blocks;

@@ -365,13 +365,15 @@ static bool has_place(const struct step *step)
 }
 
 /* Starts the waiting request at `index`, for which there is a place, or closes its partition; false
- * if this step has no time for more. */
+ * if this step has no time for more. One whose source has just lost its blocks is left for the next
+ * step, which shows it without. */
 static bool start(struct step *step, uint32_t index)
 {
     const struct ryz_request_view *request = &step->view->requests[index];
     struct part *part = &step->parts[request->partition];
     uint32_t blocks = owed_by(step, request), first = request->computed_tokens;
     bool within = stays_within(part, blocks);
+    if (request->source > 0 && is_gone(step, request->source - 1)) return true;
     if (within ? blocks > available_to(step, request->partition)
                : step->full || !fits(step, blocks)) {
         part->closed = true;

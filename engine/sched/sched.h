@@ -52,7 +52,9 @@ struct ryz_request_view {
     uint32_t claim_blocks;    /* of the blocks found, those that nobody holds: they count as free
                                  until the request starts */
     uint32_t preemptions;     /* so far */
-    uint64_t urgency;         /* first part of its order key; 0: it has starved */
+    uint32_t source;  /* of a waiting request: 1 + view index of the running one whose blocks
+                         it starts on, if that one is not preempted; 0: none */
+    uint64_t urgency; /* first part of its order key; 0: it has starved */
     uint16_t tenant;
     uint16_t accept_permille; /* believed chance that a proposal is right if those before it were */
     uint8_t draft_tokens;     /* proposals for what follows its newest token, that may be verified

@@ -188,6 +188,20 @@ Test(plan_check, a_preemption_pays_for_the_blocks_of_others)
     expect_fault("a preempted request computes");
 }
 
+Test(plan_check, a_start_on_the_blocks_of_one_that_is_preempted)
+{
+    plan.items[1].action = RYZ_ACT_PREEMPT;
+    plan.items[1].tokens = 0;
+    struct ryz_plan_item first = plan.items[0];
+    plan.items[0] = plan.items[1];
+    plan.items[1] = first;
+    ryz_plan_count(&plan);
+    requests[2].source = 1; /* the first of the view stays */
+    cr_assert_null(ryz_plan_fault(&view, &plan));
+    requests[2].source = 2;
+    expect_fault("a start on the blocks of one that is preempted");
+}
+
 Test(plan_check, a_preemption_that_comes_late)
 {
     plan.items[1].action = RYZ_ACT_PREEMPT;
