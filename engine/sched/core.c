@@ -74,7 +74,8 @@ enum ryz_status ryz_core_open(const struct ryz_core_config *config, struct ryz_c
     if (fault != NULL) return ryz_fail(error, RYZ_INVALID, "scheduler limits: %s", fault);
     if (config->limits.kv_host_blocks > 0 && !config->prefix_cache)
         return ryz_fail(error, RYZ_INVALID,
-                        "%u host blocks for what the prefix cache evicts, but no prefix cache",
+                        "%u host blocks keep what the prefix cache evicts, but it is off: "
+                        "switch it on, or ask for no host memory",
                         config->limits.kv_host_blocks);
     const struct ryz_sched_policy *policy =
         config->policy == NULL ? NULL : ryz_sched_policy_find(config->policy);

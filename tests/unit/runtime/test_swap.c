@@ -185,5 +185,5 @@ Test(swap, a_tier_that_cannot_be_is_refused)
     options.kv_host_bytes = UINT64_C(4) << 20;
     options.prefix_cache = false;
     cr_assert_eq(ryz_engine_open(&options, &engine, &error), RYZ_INVALID);
-    cr_assert_not_null(strstr(error.text, "no prefix cache"), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "prefix cache evicts, but it is off"), "%s", error.text);
 }
