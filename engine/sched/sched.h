@@ -130,13 +130,13 @@ struct ryz_sched_limits {
     uint32_t queue_requests_max; /* waiting requests; an arrival beyond is rejected */
     uint32_t queue_tokens_max;   /* prompt tokens of waiting requests; 0: no such limit */
     uint32_t context_tokens_max; /* prompt + output of one request */
-    int64_t step_ns_max;         /* believed length of a step that prefill chunks must keep;
-                                    RYZ_TIME_NEVER: no such limit */
-    int64_t itl_target_ns;       /* time between tokens that the batch-size controller keeps, see
-                                    batch_control.h; 0: no controller */
-    int64_t queue_wait_ns_max;   /* believed wait for a first token; 0: no such limit */
-    int64_t starve_ns;           /* who waited longer goes first, in half of the places; 0: no
-                                    such promise */
+    int64_t step_ns_max;   /* believed length of a step that prefill chunks and proposals must keep;
+                              RYZ_TIME_NEVER: no such limit */
+    int64_t itl_target_ns; /* time between tokens that the batch-size controller keeps, see
+                              batch_control.h; 0: no controller */
+    int64_t queue_wait_ns_max; /* believed wait for a first token; 0: no such limit */
+    int64_t starve_ns;         /* who waited longer goes first, in half of the places; 0: no
+                                  such promise */
     enum ryz_admit admit;
     uint32_t draft_tokens_max; /* proposals for one request in one step; 0: no speculation */
     bool admit_late;           /* take requests whose deadline is believed to be missed */

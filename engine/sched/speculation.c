@@ -70,6 +70,7 @@ static uint32_t find_cut(const struct ryz_sched_view *view, const struct ryz_bat
         tokens += classes[k].tokens;
         if (shape.draft_tokens > drafts_max) break;
         double ns = (double)cost->step_ns(cost->context, &shape);
+        if (ns > (double)view->limits.step_ns_max) break; /* and so are all after it */
         /* Without an opinion of what a step costs, the first class is tried. */
         double rate = ns > 0.0 ? tokens / ns : 1.0 / (1.0 + k);
         if (!(rate > best)) continue;

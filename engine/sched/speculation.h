@@ -10,7 +10,7 @@
  *
  * (after Leviathan et al. 2023 for one request, and the "goodput" of Liu et al. 2024 for a batch).
  * A large batch, whose step costs more for every row, so verifies fewer, and none when it does not
- * pay.
+ * pay. Nor does a step become longer than step_ns_max for them.
  */
 #ifndef RYZ_SCHED_SPECULATION_H
 #define RYZ_SCHED_SPECULATION_H

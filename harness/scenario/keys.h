@@ -138,7 +138,7 @@ enum ryz_value_type {
       "KV blocks that stay free when a request starts beside others: 1 %, adaptive: more after "   \
       "preemptions for lack of blocks, less again as requests end")                                \
     X(ENGINE, step_target, TIME, ryz_engine_plan, step_ns_max, "none", 1e3, 60e9, "none",          \
-      "Believed length of a step that prefill chunks must keep")                                   \
+      "Believed length of a step that prefill chunks and proposals must keep")                     \
     X(ENGINE, itl_target, TIME, ryz_engine_plan, itl_target_ns, "none", 1e3, 60e9, "none",         \
       "Time between tokens that 95 of 100 steps are to keep: fewer requests than max_batch run "   \
       "at once where more would miss it, and prompts are cut to it")                               \

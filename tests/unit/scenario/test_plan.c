@@ -25,7 +25,8 @@ Test(plan, a_minimal_scenario_has_all_defaults)
     cr_assert_str_eq(engine->kv_type, "bf16");
     cr_assert(engine->threads == 0 && engine->max_batch == 16 && engine->max_queue == 256);
     cr_assert(engine->max_batch_tokens == 512 && engine->prefill_chunk == 256);
-    cr_assert(engine->kv_bytes == UINT64_C(256) << 20 && engine->step_ns_max == 0);
+    cr_assert(engine->kv_bytes == UINT64_C(256) << 20 && engine->step_ns_max == 0 &&
+              engine->itl_target_ns == 0);
     cr_assert(engine->queue_tokens == 0 && engine->queue_wait_ns == 0 && engine->starve_ns == 0);
     cr_assert(engine->admit_late);
     cr_assert_str_empty(engine->url);
@@ -53,7 +54,7 @@ Test(plan, the_queues_bounds_and_deadlines_are_optional_times)
     struct ryz_plan *plan = support_plan(
         GOOD "priority = high\ntenant = batch_7\nttft_deadline = 250 ms\ndeadline = 1.5 s\n"
              "[engine]\nqueue_tokens = 8192\nqueue_wait = 2 s\nstarvation = 30 s\n"
-             "admit_late = no\n",
+             "admit_late = no\nitl_target = 40 ms\n",
         NULL);
     const struct ryz_traffic_plan *traffic = &plan->traffic[0];
     const struct ryz_engine_plan *engine = &plan->engine;
@@ -65,6 +66,7 @@ Test(plan, the_queues_bounds_and_deadlines_are_optional_times)
     cr_assert_eq(engine->queue_wait_ns, 2 * RYZ_NS_PER_S);
     cr_assert_eq(engine->starve_ns, 30 * RYZ_NS_PER_S);
     cr_assert_not(engine->admit_late);
+    cr_assert_eq(engine->itl_target_ns, 40 * RYZ_NS_PER_MS);
     ryz_plan_close(plan);
 }
 

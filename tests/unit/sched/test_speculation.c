@@ -41,6 +41,7 @@ static struct ryz_sched_view view_of(const struct prices *prices, uint32_t count
     return (struct ryz_sched_view){.requests = requests,
                                    .request_count = count,
                                    .running_count = count,
+                                   .limits = {.step_ns_max = RYZ_TIME_NEVER},
                                    .cost = {.step_ns = price, .context = prices}};
 }
 
@@ -59,6 +60,17 @@ Test(speculation, takes_all_when_a_step_costs_the_same_with_them)
     const struct prices free_rows = {1e6, 0.0, 0.0};
     struct ryz_sched_view view = view_of(&free_rows, 4, 800, 4);
     cr_assert_eq(choose(&view, 64), 16);
+}
+
+Test(speculation, keeps_the_length_that_a_step_may_have)
+{
+    const struct prices cheap = {1e6, 0.0, 1e4};
+    struct ryz_sched_view view = view_of(&cheap, 4, 900, 4);
+    cr_assert_eq(choose(&view, 64), 16);
+    view.limits.step_ns_max = 1090000; /* eight of them, the first two of each request */
+    cr_assert_eq(choose(&view, 64), 8);
+    view.limits.step_ns_max = 1000000;
+    cr_assert_eq(choose(&view, 64), 0);
 }
 
 Test(speculation, takes_none_when_a_row_costs_as_much_as_a_step)
