@@ -62,6 +62,20 @@ def about_a_model(bench):
         says(bench.expect(4, "inspect", bench.path(name)), r"^ryz: .*" + name.replace(".", r"\."))
 
 
+def about_generating(bench):
+    prompt = "Once upon a time"
+    model = ["--model", MODEL]
+    options = [*model, "--max-tokens", "16", "--kv", "4MiB", "--kv-type", "int8"]
+    alone = [re.sub(r"\s*\[\d+ \+ \d+ tokens.*", "", bench.expect(
+        0, "generate", "--seed", str(seed), *options, prompt), flags=re.S).strip() for seed in (5, 6, 7)]
+    text = bench.expect(0, "generate", "--n", "3", "--seed", "5", *options, prompt)
+    parts = re.split(r"=== \d of 3, seed \d ===\n", re.sub(r"\s*\[\d+ \+ \d+ tokens.*", "", text, flags=re.S))
+    check([part.strip() for part in parts[1:]] == alone, "choices are what seeds of their own give:\n" + text)
+    says(bench.expect(64, "generate", *model, "--n", "17", prompt), r"--n is 1 to 16")
+    says(bench.expect(4, "generate", *model, "--kv-type", "int7", prompt), r"bf16, int8, f32")
+    says(bench.expect(4, "generate", *model, "--kv", "1KiB", prompt), r"holds no block")
+
+
 def about_a_scenario(bench):
     path = bench.write("told.ini", scenario(
         engine="target = embedded\nmax_batch = 4\nkv = 16 MiB",
@@ -87,6 +101,7 @@ def main():
         about_itself(bench)
         about_metrics(bench)
         about_a_model(bench)
+        about_generating(bench)
         about_a_scenario(bench)
     return 0
 
