@@ -4,6 +4,7 @@
 #include "engine/base/assert.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #define TICK_MS     250 /* how late a deadline, or an end beside a last byte, is noticed */
 #define EVENTS_MAX  64
 #define STOP_MARKER UINT64_MAX
+#define BURST_MIN   256u /* connections at once whose memory is worth giving back */
 
 struct ryz_place {
     int fd;              /* -1: free */
@@ -31,6 +33,10 @@ struct ryz_disconnect {
     pthread_t thread;
     pthread_mutex_t lock;     /* of `places`; taken after no other lock of this room's caller */
     struct ryz_place *places; /* (connections_max) */
+    uint32_t *free;           /* (free_count) indices of free places, a stack */
+    uint32_t free_count;
+    uint32_t open_most;    /* connections at once since memory was given back */
+    int64_t next_check_ns; /* the thread's own */
 };
 
 static uint64_t marker(const struct ryz_disconnect *d, const struct ryz_place *p)
@@ -47,6 +53,9 @@ static void arm(struct ryz_disconnect *d, struct ryz_place *p, int operation)
     (void)epoll_ctl(d->epoll_fd, operation, p->fd, &event);
 }
 
+/* A shutdown makes libmicrohttpd's own epoll look at the connection again, here and at each check.
+ * What has arrived can still be read, so ending the reading side takes nothing from a request that
+ * is whole. */
 static void on_event(struct ryz_disconnect *d, uint64_t which)
 {
     struct ryz_place *p = &d->places[which & UINT32_MAX];
@@ -56,16 +65,14 @@ static void on_event(struct ryz_disconnect *d, uint64_t which)
             d->options.gone(d->options.context, p->request_id);
         } else {
             p->peer_ended = true;
+            (void)shutdown(p->fd, SHUT_RD);
         }
     }
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-/* A shutdown makes libmicrohttpd's own epoll look at the connection again. What has arrived can
- * still be read, so ending the reading side takes nothing from a request that is whole. */
-static void check_places(struct ryz_disconnect *d)
+static void check_places(struct ryz_disconnect *d, int64_t now_ns)
 {
-    int64_t now_ns = ryz_clock_now_ns(d->options.clock);
     (void)pthread_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < d->options.connections_max; i++) {
         struct ryz_place *p = &d->places[i];
@@ -80,6 +87,18 @@ static void check_places(struct ryz_disconnect *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
+/* What a burst of connections needed lies in the C library's lists when they are gone; it is given
+ * back to the system once three of four are. Bursts are rare, so nobody waits for this often. */
+static void give_memory_back(struct ryz_disconnect *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    uint32_t open = d->options.connections_max - d->free_count;
+    bool over = d->open_most >= BURST_MIN && open <= d->open_most / 4;
+    if (over || open > d->open_most) d->open_most = open;
+    (void)pthread_mutex_unlock(&d->lock);
+    if (over) (void)malloc_trim(0);
+}
+
 static void *run(void *argument)
 {
     struct ryz_disconnect *d = argument;
@@ -90,7 +109,12 @@ static void *run(void *argument)
             if (events[i].data.u64 == STOP_MARKER) return NULL;
             on_event(d, events[i].data.u64);
         }
-        check_places(d);
+        /* Not after each event: where thousands leave, that would be thousands of passes. */
+        int64_t now_ns = ryz_clock_now_ns(d->options.clock);
+        if (count > 0 && now_ns < d->next_check_ns) continue;
+        d->next_check_ns = now_ns + TICK_MS * RYZ_NS_PER_MS;
+        check_places(d, now_ns);
+        give_memory_back(d);
     }
 }
 
@@ -110,6 +134,7 @@ static void release(struct ryz_disconnect *d)
     if (d->epoll_fd >= 0) (void)close(d->epoll_fd);
     if (d->stop_fd >= 0) (void)close(d->stop_fd);
     (void)pthread_mutex_destroy(&d->lock);
+    free(d->free);
     free(d->places);
     free(d);
 }
@@ -118,10 +143,13 @@ static enum ryz_status open_all(struct ryz_disconnect *d, struct ryz_error *erro
 {
     uint32_t count = d->options.connections_max;
     d->places = calloc(count, sizeof *d->places);
-    if (d->places == NULL)
+    d->free = calloc(count, sizeof *d->free);
+    if (d->places == NULL || d->free == NULL)
         return ryz_fail(error, RYZ_NO_MEMORY, "no memory to watch %u connections", count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         d->places[i] = (struct ryz_place){.fd = -1, .deadline_ns = RYZ_TIME_NEVER};
+        d->free[d->free_count++] = count - 1 - i; /* place 0 first */
+    }
     enum ryz_status status = open_epoll(d, error);
     if (status != RYZ_OK) return status;
     int reason = pthread_create(&d->thread, NULL, run, d);
@@ -162,10 +190,9 @@ struct ryz_place *ryz_disconnect_add(struct ryz_disconnect *disconnect, int fd)
     int64_t now_ns = ryz_clock_now_ns(disconnect->options.clock);
     struct ryz_place *found = NULL;
     (void)pthread_mutex_lock(&disconnect->lock);
-    for (uint32_t i = 0; found == NULL && i < disconnect->options.connections_max; i++) {
-        if (disconnect->places[i].fd < 0) found = &disconnect->places[i];
-    }
-    if (found != NULL) {
+    if (disconnect->free_count > 0) {
+        found = &disconnect->places[disconnect->free[--disconnect->free_count]];
+        RYZ_ASSERT(found->fd < 0);
         found->fd = fd;
         found->deadline_ns = now_ns + disconnect->options.read_timeout_ns;
         arm(disconnect, found, EPOLL_CTL_ADD);
@@ -181,6 +208,8 @@ void ryz_disconnect_remove(struct ryz_disconnect *disconnect, struct ryz_place *
     (void)epoll_ctl(disconnect->epoll_fd, EPOLL_CTL_DEL, place->fd, NULL);
     *place = (struct ryz_place){
         .fd = -1, .generation = place->generation + 1, .deadline_ns = RYZ_TIME_NEVER};
+    RYZ_ASSERT(disconnect->free_count < disconnect->options.connections_max);
+    disconnect->free[disconnect->free_count++] = (uint32_t)(place - disconnect->places);
     (void)pthread_mutex_unlock(&disconnect->lock);
 }
 

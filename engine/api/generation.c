@@ -251,6 +251,7 @@ enum MHD_Result ryz_generation_start(struct ryz_exchange *exchange, bool chat)
         ok = place(exchange, &request, &error) && submit(exchange, &request.generate, &error);
         ryz_api_request_deinit(&request);
     }
+    ryz_text_deinit(&exchange->body); /* up to 16 MiB, and the answer may take minutes */
     if (!ok) return ryz_exchange_reply_error(exchange, &error);
     return ryz_generation_continue(exchange);
 }

@@ -14,6 +14,7 @@
 #include "engine/sched/policy.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/options.h"
+#include "harness/drive/open_files.h"
 #include "harness/drive/real_clock.h"
 #include "harness/scenario/values.h"
 
@@ -210,10 +211,22 @@ static enum ryz_status open_server(struct serve *serve, const struct serve_optio
     return status;
 }
 
+/* A server that runs out of them would let clients wait instead of refusing them. */
+static enum ryz_status check_files(const struct serve_options *o, struct ryz_error *error)
+{
+    uint32_t possible = ryz_open_files_allow(o->connections);
+    if (possible >= o->connections) return RYZ_OK;
+    return ryz_fail(error, RYZ_INVALID,
+                    "--connections %u: this process may have files open for %u; raise the hard "
+                    "limit (ulimit -Hn), or give --connections %u",
+                    o->connections, possible, possible);
+}
+
 static enum ryz_status open_all(struct serve *serve, const struct serve_options *o,
                                 struct ryz_error *error)
 {
-    enum ryz_status status = ryz_metrics_open(&serve->metrics, error);
+    enum ryz_status status = check_files(o, error);
+    if (status == RYZ_OK) status = ryz_metrics_open(&serve->metrics, error);
     if (status == RYZ_OK && o->otlp != NULL) {
         struct ryz_otlp_options options = {.url = o->otlp,
                                            .service_name = "ryz",

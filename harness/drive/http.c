@@ -16,6 +16,7 @@
 #include "engine/base/size.h"
 #include "harness/drive/http_address.h"
 #include "harness/drive/http_parser.h"
+#include "harness/drive/open_files.h"
 #include "harness/drive/openai.h"
 #include "harness/drive/sse.h"
 
@@ -27,7 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX    4096u
@@ -641,15 +641,6 @@ static const struct ryz_target_ops http_ops = {
     .close = http_close,
 };
 
-/* Many requests at once need many sockets. */
-static void raise_file_limit(uint32_t connections)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= connections + 64u) return;
-    limit.rlim_cur = limit.rlim_max < connections + 64u ? limit.rlim_max : connections + 64u;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* else the socket call says what is missing */
-}
-
 static enum ryz_status find_model(struct http *http, const char *name, struct ryz_error *error)
 {
     char *body = http->buffer;
@@ -688,7 +679,9 @@ enum ryz_status ryz_http_open(const struct ryz_http_options *options, struct ryz
     enum ryz_status status = ryz_http_address_open(options->url, &http->address, error);
     if (status == RYZ_OK) status = find_model(http, options->model_name, error);
     if (status != RYZ_OK) goto out_free;
-    raise_file_limit(http->connections_max);
+    /* Many requests at once need many sockets; without them the socket call says what is missing.
+     */
+    (void)ryz_open_files_allow(http->connections_max);
     http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (http->epoll_fd < 0) {
         status = ryz_fail_errno(error, RYZ_IO, errno, "cannot open an epoll descriptor");

@@ -5,10 +5,12 @@ keys of the scenario, and the arrivals that a real run recorded.
 """
 import os
 import re
+import resource
 import struct
+import subprocess
 import sys
 
-from support import MODEL, Bench, check, numpy, scenario, table
+from support import MODEL, PATIENCE, Bench, check, numpy, scenario, table
 
 COMMANDS = ["run", "check", "serve", "generate", "inspect", "results", "replay", "dod", "explain",
             "bench", "devices", "docs", "version"]
@@ -96,6 +98,16 @@ def about_a_scenario(bench):
     check(off.max() <= 1000, "dry-run tells the schedule to the microsecond, off by %r ns" % off.max())
 
 
+def about_too_few_files(bench):
+    """A server says so when the system would not let it have its connections."""
+    server = bench.start("serve", "--model", MODEL, "--port", "0", "--connections", "500",
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300)))
+    text, _ = server.communicate(timeout=PATIENCE)
+    check(server.returncode == 4, "exit 4, not %d: %s" % (server.returncode, text))
+    says(text, r"^ryz: --connections 500: .*ulimit -Hn.*--connections 236$")
+
+
 def main():
     with Bench() as bench:
         about_itself(bench)
@@ -103,6 +115,7 @@ def main():
         about_a_model(bench)
         about_generating(bench)
         about_a_scenario(bench)
+        about_too_few_files(bench)
     return 0
 
 
