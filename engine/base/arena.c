@@ -26,7 +26,12 @@ struct ryz_arena_chunk {
 
 void ryz_arena_init(struct ryz_arena *arena)
 {
-    arena->chunks = NULL;
+    *arena = (struct ryz_arena){0};
+}
+
+void ryz_arena_init_counting(struct ryz_arena *arena)
+{
+    *arena = (struct ryz_arena){.counting = true};
 }
 
 /* Adds a chunk with room for `size` bytes, already rounded up. */
@@ -60,6 +65,7 @@ void *ryz_arena_alloc(struct ryz_arena *arena, size_t size)
     if (size == 0) size = 1; /* each piece has an address of its own */
     if (!ryz_add_size(size, ARENA_ALIGN - 1, &rounded)) return NULL;
     rounded -= rounded % ARENA_ALIGN;
+    if (arena->counting) return ryz_add_size(arena->bytes, rounded, &arena->bytes) ? arena : NULL;
     struct ryz_arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->size_bytes - chunk->used_bytes < rounded) {
         chunk = add_chunk(arena, rounded);
@@ -68,6 +74,7 @@ void *ryz_arena_alloc(struct ryz_arena *arena, size_t size)
     RYZ_ASSERT(chunk->used_bytes + rounded <= chunk->size_bytes);
     void *piece = chunk->data + chunk->used_bytes;
     chunk->used_bytes += rounded;
+    arena->bytes += rounded;
     return piece;
 }
 
@@ -94,4 +101,5 @@ void ryz_arena_deinit(struct ryz_arena *arena)
         chunk = next;
     }
     arena->chunks = NULL;
+    arena->bytes = 0;
 }

@@ -112,7 +112,8 @@ static float *floats(struct ryz_forward *forward, size_t rows, size_t cols)
     return ryz_arena_array(&forward->arena, count, sizeof(float));
 }
 
-static enum ryz_status allocate_scratch(struct ryz_forward *forward, struct ryz_error *error)
+static enum ryz_status allocate_scratch(struct ryz_forward *forward, uint32_t threads,
+                                        struct ryz_error *error)
 {
     const struct ryz_model_info *info = forward->info;
     size_t tokens = forward->max_tokens, wanted = forward->max_logits;
@@ -126,7 +127,7 @@ static enum ryz_status allocate_scratch(struct ryz_forward *forward, struct ryz_
     forward->attended = floats(forward, tokens, forward->q_width);
     forward->gate = floats(forward, tokens, info->n_ffn);
     forward->up = floats(forward, tokens, info->n_ffn);
-    forward->scores = floats(forward, ryz_backend_threads(forward->backend), forward->context);
+    forward->scores = floats(forward, threads, forward->context);
     forward->cos_sin = floats(forward, forward->context, info->rope_dims);
     forward->wanted = floats(forward, wanted, info->n_embd);
     forward->logits = floats(forward, wanted, info->n_vocab);
@@ -146,6 +147,24 @@ static uint32_t usable_context(const struct ryz_forward *forward)
     uint64_t stored = (uint64_t)forward->kv_shape->n_blocks * forward->kv_shape->block_tokens;
     uint64_t context = ryz_min_u64(stored, forward->info->context_tokens);
     return (uint32_t)ryz_min_u64(context, CONTEXT_MAX);
+}
+
+static void set_widths(struct ryz_forward *forward)
+{
+    forward->q_width = forward->info->n_heads * forward->info->head_dim;
+    forward->kv_width = forward->info->n_kv_heads * forward->info->head_dim;
+}
+
+uint64_t ryz_forward_bytes(const struct ryz_model *model, uint32_t threads, uint32_t max_tokens,
+                           uint32_t max_logits)
+{
+    struct ryz_forward forward = {
+        .info = ryz_model_info(model), .max_tokens = max_tokens, .max_logits = max_logits};
+    ryz_arena_init_counting(&forward.arena);
+    forward.context = (uint32_t)ryz_min_u64(forward.info->context_tokens, CONTEXT_MAX);
+    set_widths(&forward);
+    enum ryz_status status = allocate_scratch(&forward, threads, NULL);
+    return status == RYZ_OK ? forward.arena.bytes : 0;
 }
 
 enum ryz_status ryz_forward_open(const struct ryz_model *model, struct ryz_backend *backend,
@@ -169,10 +188,9 @@ enum ryz_status ryz_forward_open(const struct ryz_model *model, struct ryz_backe
     forward->max_tokens = max_tokens;
     forward->max_logits = max_logits;
     forward->context = usable_context(forward);
-    forward->q_width = forward->info->n_heads * forward->info->head_dim;
-    forward->kv_width = forward->info->n_kv_heads * forward->info->head_dim;
+    set_widths(forward);
     enum ryz_status status = check_shape(forward, error);
-    if (status == RYZ_OK) status = allocate_scratch(forward, error);
+    if (status == RYZ_OK) status = allocate_scratch(forward, ryz_backend_threads(backend), error);
     if (status != RYZ_OK) {
         ryz_forward_close(forward);
         return status;

@@ -73,6 +73,10 @@ RYZ_MUST_USE enum ryz_status ryz_forward_open(const struct ryz_model *model,
                                               struct ryz_backend *backend, struct ryz_kv_store *kv,
                                               uint32_t max_tokens, uint32_t max_logits,
                                               struct ryz_forward **out, struct ryz_error *error);
+/* Bytes of scratch that ryz_forward_open would take at most, with `threads` of the backend; 0: more
+ * than there can be. */
+uint64_t ryz_forward_bytes(const struct ryz_model *model, uint32_t threads, uint32_t max_tokens,
+                           uint32_t max_logits);
 void ryz_forward_close(struct ryz_forward *forward); /* NULL is allowed */
 /* Positions that a sequence may use: the least of the model's context, the store's slots and
  * 2^20. */

@@ -22,6 +22,8 @@
       "KV blocks guaranteed to tenants that do not use them, held by others")                      \
     X(KV_SLOTS_EMPTY, GAUGE, "ryz_kv_slots_empty", "Tokens of room in held KV blocks, not used")   \
     X(KV_BLOCKS_TOTAL, GAUGE, "ryz_kv_blocks_capacity", "KV blocks in the pool")                   \
+    X(MEMORY_USED, GAUGE, "ryz_memory_used_bytes", "Weights, scratch, tables and KV cache")        \
+    X(MEMORY_LIMIT, GAUGE, "ryz_memory_limit_bytes", "What they may take together; 0: no limit")   \
     X(REQUESTS_ACCEPTED, COUNTER, "ryz_requests_accepted_total", "Requests handed to the engine")  \
     X(REQUESTS_FINISHED, COUNTER, "ryz_requests_finished_total", "Requests answered in full")      \
     X(REQUESTS_REJECTED, COUNTER, "ryz_requests_rejected_total",                                   \

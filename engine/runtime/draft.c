@@ -9,6 +9,7 @@
  */
 #include "engine/runtime/draft.h"
 
+#include "engine/backend/backend.h"
 #include "engine/base/assert.h"
 #include "engine/base/size.h"
 #include "engine/memory/kv_store.h"
@@ -88,6 +89,14 @@ enum ryz_status ryz_draft_open(const struct ryz_draft_options *options, struct r
                                          .type = RYZ_KV_BF16};
     *out = draft;
     return RYZ_OK;
+}
+
+uint64_t ryz_draft_bytes(const struct ryz_draft *draft)
+{
+    const struct ryz_model_info *info = ryz_model_info(draft->model);
+    return info->weight_bytes + info->n_vocab * sizeof *draft->candidates +
+           ryz_forward_bytes(draft->model, ryz_backend_threads(draft->backend), draft->tokens_max,
+                             draft->requests_max);
 }
 
 size_t ryz_draft_block_bytes(const struct ryz_draft *draft)

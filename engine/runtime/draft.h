@@ -37,6 +37,8 @@ struct ryz_draft_run {
 /* Loads the model. RYZ_INVALID when its vocabulary is not the target's. */
 RYZ_MUST_USE enum ryz_status ryz_draft_open(const struct ryz_draft_options *options,
                                             struct ryz_draft **out, struct ryz_error *error);
+/* Bytes of its weights and of the scratch that ryz_draft_reserve takes. */
+uint64_t ryz_draft_bytes(const struct ryz_draft *draft);
 /* Bytes that each KV block costs on top of the target's. */
 size_t ryz_draft_block_bytes(const struct ryz_draft *draft);
 /* Takes the memory for `blocks` blocks; once, before the first run. */

@@ -11,6 +11,7 @@
 #include "engine/base/size.h"
 #include "engine/model/tokenizer.h"
 #include "engine/runtime/engine_state.h"
+#include "engine/runtime/plan_memory.h"
 #include "engine/runtime/speculate.h"
 #include "engine/runtime/step_loop.h"
 #include "kernels/kv.h"
@@ -19,7 +20,6 @@
 #include <string.h>
 
 #define KV_BLOCK_TOKENS 16u /* unless the limits say otherwise */
-#define SUBMITTED_MIN   64u /* requests that can wait to be seen, beside those in slots */
 
 /* Number of the engine's own trace: no request has it. */
 #define OWN_TRACE UINT64_MAX
@@ -47,39 +47,6 @@ static enum ryz_status check_limits(struct ryz_engine *engine, struct ryz_sched_
     return RYZ_OK;
 }
 
-static enum ryz_status open_kv(struct ryz_engine *engine, const struct ryz_engine_options *options,
-                               struct ryz_sched_limits *limits, struct ryz_error *error)
-{
-    uint64_t kv_bytes = options->kv_bytes;
-    const struct ryz_model_info *info = ryz_model_info(engine->model);
-    struct ryz_kv_shape shape = {.n_layers = info->n_layers,
-                                 .n_kv_heads = info->n_kv_heads,
-                                 .head_dim = info->head_dim,
-                                 .block_tokens = limits->kv_block_tokens,
-                                 .n_blocks = 1};
-    if (options->kv_type != NULL && !ryz_kv_type_parse(options->kv_type, &shape.type))
-        return ryz_fail(error, RYZ_INVALID, "a KV cache of \"%.20s\"; there are bf16, int8, f32",
-                        options->kv_type);
-    size_t block_bytes = ryz_kv_block_bytes(&shape);
-    if (block_bytes > 0 && engine->draft != NULL)
-        block_bytes += ryz_draft_block_bytes(engine->draft);
-    if (block_bytes == 0 || kv_bytes < block_bytes)
-        return ryz_fail(error, RYZ_INVALID,
-                        "a KV cache of %llu bytes holds no block of %u tokens (%zu bytes)",
-                        (unsigned long long)kv_bytes, shape.block_tokens, block_bytes);
-    limits->kv_blocks = (uint32_t)ryz_min_u64(kv_bytes / block_bytes, UINT32_MAX - 1);
-    shape.n_blocks = limits->kv_blocks;
-    if (options->kv_host_bytes > 0 && options->kv_host_bytes < block_bytes)
-        return ryz_fail(error, RYZ_INVALID,
-                        "%llu bytes of host memory hold no KV block of %u tokens (%zu bytes)",
-                        (unsigned long long)options->kv_host_bytes, shape.block_tokens,
-                        block_bytes);
-    limits->kv_host_blocks =
-        (uint32_t)ryz_min_u64(options->kv_host_bytes / block_bytes, UINT32_MAX - 1);
-    shape.n_host_blocks = limits->kv_host_blocks;
-    return ryz_kv_store_open(&shape, &engine->kv, error);
-}
-
 /* Model, backend, KV store, forward pass. */
 static enum ryz_status open_compute(struct ryz_engine *engine,
                                     const struct ryz_engine_options *options,
@@ -89,20 +56,21 @@ static enum ryz_status open_compute(struct ryz_engine *engine,
     const struct ryz_backend_options backend = {
         .kind = options->backend, .isa = options->isa, .threads = options->threads};
     struct ryz_sched_limits *limits = &engine->config.limits;
+    struct ryz_kv_shape shape;
     *limits = options->limits;
     engine->load_t0_ns = ryz_clock_now_ns(&engine->clock);
     enum ryz_status status = ryz_model_open(options->model_path, &model, &engine->model, error);
     if (status == RYZ_OK) status = check_limits(engine, limits, error);
     if (status == RYZ_OK) status = ryz_backend_open(&backend, &engine->backend, error);
     if (status == RYZ_OK) status = ryz_speculate_open(engine, options, error);
-    if (status == RYZ_OK) status = open_kv(engine, options, limits, error);
+    if (status == RYZ_OK) status = ryz_engine_plan_memory(engine, options, &shape, error);
+    if (status == RYZ_OK) status = ryz_kv_store_open(&shape, &engine->kv, error);
     if (status == RYZ_OK && engine->draft != NULL)
         status = ryz_draft_reserve(engine->draft, limits->kv_blocks, error);
-    uint32_t proposals = limits->draft_tokens_max > 0 ? RYZ_DRAFT_STEP_MAX : 0;
     if (status == RYZ_OK)
         status =
             ryz_forward_open(engine->model, engine->backend, engine->kv, limits->batch_tokens_max,
-                             limits->batch_requests_max + proposals, &engine->forward, error);
+                             ryz_engine_logits_max(limits), &engine->forward, error);
     engine->load_t1_ns = ryz_clock_now_ns(&engine->clock);
     return status;
 }
@@ -143,9 +111,8 @@ static size_t longest_token(const struct ryz_model *model)
 static enum ryz_status open_requests(struct ryz_engine *engine, struct ryz_error *error)
 {
     engine->slot_count = ryz_core_slot_count(engine->core);
-    uint32_t submitted = engine->slot_count > SUBMITTED_MIN ? engine->slot_count : SUBMITTED_MIN;
-    uint32_t places = 0;
-    if (__builtin_add_overflow(engine->slot_count, submitted, &places))
+    uint32_t places = ryz_engine_places(engine->slot_count);
+    if (places == 0)
         return ryz_fail(error, RYZ_INVALID, "a queue of %u requests", engine->slot_count);
     const struct ryz_sched_limits *limits = &engine->config.limits;
     uint32_t blocks = limits->context_tokens_max / limits->kv_block_tokens;
@@ -206,6 +173,21 @@ static enum ryz_status start_thread(struct ryz_engine *engine, struct ryz_error 
     return RYZ_OK;
 }
 
+/* What the memory is for, to log and metrics. */
+static void tell_memory(const struct ryz_engine *engine)
+{
+    const struct ryz_budget *memory = &engine->memory;
+    RYZ_LOG(engine->logger, RYZ_LOG_INFO, "engine.memory", NULL,
+            RYZ_U64("weights", ryz_budget_of(memory, "weights")),
+            RYZ_U64("activations", ryz_budget_of(memory, "activations")),
+            RYZ_U64("requests", ryz_budget_of(memory, "requests")),
+            RYZ_U64("kv", ryz_budget_of(memory, "KV")),
+            RYZ_U64("kv_host", ryz_budget_of(memory, "KV host")),
+            RYZ_U64("used", memory->used_bytes), RYZ_U64("limit", memory->limit_bytes));
+    ryz_metrics_set(engine->metrics, RYZ_METRIC_MEMORY_USED, (int64_t)memory->used_bytes);
+    ryz_metrics_set(engine->metrics, RYZ_METRIC_MEMORY_LIMIT, (int64_t)memory->limit_bytes);
+}
+
 enum ryz_status ryz_engine_open(const struct ryz_engine_options *options, struct ryz_engine **out,
                                 struct ryz_error *error)
 {
@@ -234,6 +216,7 @@ enum ryz_status ryz_engine_open(const struct ryz_engine_options *options, struct
             RYZ_U64("kv_blocks", engine->config.limits.kv_blocks),
             RYZ_U64("context_tokens", engine->config.limits.context_tokens_max),
             RYZ_I64("load_ns", engine->load_t1_ns - engine->load_t0_ns));
+    tell_memory(engine);
     *out = engine;
     return RYZ_OK;
 }
@@ -281,6 +264,11 @@ void ryz_engine_set_faults(struct ryz_engine *engine, struct ryz_faults *faults)
 uint32_t ryz_engine_active(const struct ryz_engine *engine)
 {
     return ryz_load_acquire(&engine->active);
+}
+
+const struct ryz_budget *ryz_engine_memory(const struct ryz_engine *engine)
+{
+    return &engine->memory;
 }
 
 const struct ryz_model *ryz_engine_model(const struct ryz_engine *engine)

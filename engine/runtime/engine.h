@@ -19,6 +19,7 @@
 #include "engine/runtime/limits.h"
 #include "engine/sched/core.h"
 
+struct ryz_budget;  /* engine/memory/budget.h */
 struct ryz_engine;  /* opaque */
 struct ryz_logger;  /* engine/obs/log.h */
 struct ryz_metrics; /* engine/obs/metrics.h */
@@ -57,7 +58,11 @@ struct ryz_engine_options {
     /* kv_blocks and kv_host_blocks are computed from the bytes; context_tokens_max 0: the model's,
      * kv_block_tokens 0: 16; queue, batch and chunk limits as given. */
     struct ryz_sched_limits limits;
-    uint64_t kv_bytes;
+    /* What weights, scratch, tables and KV may take together: bytes, or permille of what the
+     * machine has (engine/memory/machine.h); neither: no limit. */
+    uint64_t memory_bytes;
+    uint32_t memory_permille;
+    uint64_t kv_bytes;      /* 0: what that leaves; without a limit 256 MiB */
     uint64_t kv_host_bytes; /* beside it, for blocks that the prefix cache evicts; 0: none */
     const char *kv_type;    /* "bf16" or NULL; "int8"; "f32", slow, for comparisons */
     struct ryz_kv_share shares[RYZ_KV_SHARES_MAX]; /* [share_count] tenants' parts of the KV pool */
@@ -173,6 +178,8 @@ struct ryz_core_config ryz_engine_core_config(const struct ryz_engine *engine);
 /* A snapshot, at most one step old; any thread. */
 struct ryz_core_stats ryz_engine_stats(const struct ryz_engine *engine);
 uint64_t ryz_engine_digest(const struct ryz_engine *engine);
+/* What the engine's memory is for: does not change after open. */
+const struct ryz_budget *ryz_engine_memory(const struct ryz_engine *engine);
 /* Time of the last sign of life of the engine thread (idle waits count); for health checks. */
 int64_t ryz_engine_heartbeat_ns(const struct ryz_engine *engine);
 

@@ -10,6 +10,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/base/ring.h"
+#include "engine/memory/budget.h"
 #include "engine/memory/kv_store.h"
 #include "engine/obs/log.h"
 #include "engine/obs/metrics.h"
@@ -44,6 +45,7 @@ struct ryz_engine {
     bool looks_up;           /* proposals come from the text */
     struct ryz_core *core;
     struct ryz_core_config config;
+    struct ryz_budget memory; /* what all of it is for */
 
     struct ryz_job_table table;
     struct ryz_ring *ring;    /* of struct ryz_job *: submitted, not yet seen */

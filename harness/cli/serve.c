@@ -8,6 +8,7 @@
 #include "engine/api/tenants.h"
 #include "engine/base/atomic.h"
 #include "engine/base/thread_pool.h"
+#include "engine/memory/budget.h"
 #include "engine/obs/log.h"
 #include "engine/obs/metrics.h"
 #include "engine/obs/otlp.h"
@@ -30,8 +31,8 @@
 
 struct serve_options {
     const char *speculate, *draft_model;
-    const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *kv_partitions, *control,
-        *otlp, *name, *log_level;
+    const char *model, *host, *quant, *isa, *kv_type, *policy, *admit, *kv_partitions, *memory,
+        *control, *otlp, *name, *log_level;
     uint32_t port, threads, max_batch, max_batch_tokens, prefill_chunk, max_queue, context;
     uint32_t queue_tokens, connections, drain_s;
     uint64_t kv_bytes, kv_host_bytes, seed;
@@ -139,6 +140,10 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
     if (!ryz_admit_parse(o->admit, &admit))
         return ryz_fail(error, RYZ_INVALID, "--admit is one of " RYZ_ADMIT_NAMES ", not \"%.20s\"",
                         o->admit);
+    struct ryz_memory_plan memory;
+    struct ryz_error why;
+    if (ryz_value_memory(o->memory, &memory, &why) != RYZ_OK)
+        return ryz_fail(error, RYZ_INVALID, "--memory: %.150s", why.text);
     struct ryz_engine_options options = {
         .model_path = o->model,
         .quant = o->quant,
@@ -161,6 +166,8 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                    .headroom_adapts = !o->fixed_headroom,
                    .context_tokens_max = o->context,
                    .step_ns_max = o->step_ms > 0.0 ? (int64_t)(o->step_ms * 1e6) : RYZ_TIME_NEVER},
+        .memory_bytes = memory.bytes,
+        .memory_permille = memory.permille,
         .kv_bytes = o->kv_bytes,
         .kv_host_bytes = o->kv_host_bytes,
         .kv_type = o->kv_type,
@@ -261,6 +268,9 @@ static void announce(const struct serve *serve, const struct serve_options *o)
     (void)fprintf(stderr, "ryz: serving %s (%s, %.1f M parameters) on http://%s:%u\n", info->name,
                   info->weight_type, (double)info->n_params / 1e6, o->host,
                   (unsigned)ryz_server_port(serve->server));
+    char memory[192];
+    ryz_budget_format(ryz_engine_memory(serve->engine), memory, sizeof memory);
+    (void)fprintf(stderr, "ryz: memory: %s\n", memory);
     RYZ_LOG(&serve->logger, RYZ_LOG_INFO, "server.ready", NULL,
             RYZ_U64("port", ryz_server_port(serve->server)), RYZ_STR("model", info->name),
             RYZ_STR("weights", info->weight_type));
@@ -324,6 +334,7 @@ static struct serve_options given = {.host = "127.0.0.1",
                                      .policy = "fcfs",
                                      .admit = "prompt",
                                      .kv_partitions = "none",
+                                     .memory = "none",
                                      .log_level = "info",
                                      .max_batch = 16,
                                      .max_batch_tokens = 512,
@@ -331,7 +342,6 @@ static struct serve_options given = {.host = "127.0.0.1",
                                      .max_queue = 256,
                                      .connections = 1024,
                                      .drain_s = 30,
-                                     .kv_bytes = UINT64_C(256) << 20,
                                      .seed = 1};
 
 static const struct ryz_option options[] = {
@@ -372,7 +382,10 @@ static const struct ryz_option options[] = {
     {"itl-target", RYZ_OPTION_F64, &given.itl_ms, "MS",
      "time between tokens: fewer run at once where more would miss it (no limit)"},
     {"context", RYZ_OPTION_U32, &given.context, "N", "prompt + output tokens (the model's)"},
-    {"kv", RYZ_OPTION_BYTES, &given.kv_bytes, "SIZE", "KV cache, e.g. 512MiB (256MiB)"},
+    {"memory", RYZ_OPTION_TEXT, &given.memory, "SIZE",
+     "weights, scratch, tables and KV cache together: 4GiB, or 60% of the machine (no limit)"},
+    {"kv", RYZ_OPTION_BYTES, &given.kv_bytes, "SIZE",
+     "KV cache, e.g. 512MiB (what --memory leaves, else 256MiB)"},
     {"kv-host", RYZ_OPTION_BYTES, &given.kv_host_bytes, "SIZE",
      "host memory for KV blocks that are evicted (none)"},
     {"kv-type", RYZ_OPTION_TEXT, &given.kv_type, "TYPE",

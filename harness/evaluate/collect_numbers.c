@@ -312,6 +312,10 @@ void ryz_collect_number(const struct ryz_view *view, enum ryz_quantity quantity,
     case RYZ_Q_MODEL_SIZE:
     case RYZ_Q_MODEL_RATIO:
     case RYZ_Q_MODEL_PARAMS:
+    case RYZ_Q_MEMORY_USED:
+    case RYZ_Q_MEMORY_LIMIT:
+    case RYZ_Q_MEMORY_SCRATCH:
+    case RYZ_Q_MEMORY_KV:
     case RYZ_Q_CLIPPED:
     case RYZ_Q_LAG_MAX:
     case RYZ_Q_CACHE_BOUND:

@@ -80,6 +80,10 @@ static const char *why_nothing(enum ryz_quantity quantity)
     case RYZ_Q_MODEL_SIZE:
     case RYZ_Q_MODEL_RATIO:
     case RYZ_Q_MODEL_PARAMS:
+    case RYZ_Q_MEMORY_USED:
+    case RYZ_Q_MEMORY_LIMIT:
+    case RYZ_Q_MEMORY_SCRATCH:
+    case RYZ_Q_MEMORY_KV:
         return "the model is not in this process";
     case RYZ_Q_COST_P50:
     case RYZ_Q_COST_P90:

@@ -200,6 +200,14 @@
       "bytes of the model file / bytes of the weights as served")                                  \
     X(MODEL_PARAMS, "model.params", NUMBER, COUNT, NEITHER, NONE, "fact of the run",               \
       "parameters of the model")                                                                   \
+    X(MEMORY_USED, "memory.used", NUMBER, BYTES, LESS, NONE, "fact of the run",                    \
+      "what the engine takes: weights, scratch, tables, KV cache and host tier")                   \
+    X(MEMORY_LIMIT, "memory.limit", NUMBER, BYTES, NEITHER, NONE, "fact of the run",               \
+      "what it may take; 0: no limit")                                                             \
+    X(MEMORY_SCRATCH, "memory.activations", NUMBER, BYTES, LESS, NONE, "fact of the run",          \
+      "of memory.used: scratch of the forward pass")                                               \
+    X(MEMORY_KV, "memory.kv", NUMBER, BYTES, MORE, NONE, "fact of the run",                        \
+      "of memory.used: the KV cache and its ledger")                                               \
     /* the traffic and the simulator */                                                            \
     X(CLIPPED, "traffic.clipped", NUMBER, COUNT, LESS, NONE, "fact of the run",                    \
       "requests cut to fit the model's context")                                                   \

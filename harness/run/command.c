@@ -63,13 +63,27 @@ static bool put_speculation(struct line *line, const struct ryz_engine_plan *eng
     return put_text(line, " --draft-model ") && put_path(line, engine->draft_model);
 }
 
+/* The budget, and the KV cache unless it is what the budget leaves. */
+static void add_memory(char *text, size_t capacity, const struct ryz_engine_plan *engine)
+{
+    if (engine->memory.bytes != 0)
+        (void)snprintf(text, capacity, " --memory %lluB", (unsigned long long)engine->memory.bytes);
+    if (engine->memory.permille != 0)
+        (void)snprintf(text, capacity, " --memory %u.%u%%", engine->memory.permille / 10u,
+                       engine->memory.permille % 10u);
+    size_t used = strlen(text);
+    if (engine->kv_bytes != 0)
+        (void)snprintf(text + used, capacity - used, " --kv %lluB",
+                       (unsigned long long)engine->kv_bytes);
+}
+
 /* All of them, not only those that the scenario gives: the defaults of the scenario hold, whatever
  * those of the server are. */
 static bool put_engine(struct line *line, const struct ryz_plan *plan)
 {
     const struct ryz_engine_plan *engine = &plan->engine;
     char text[2048], threads[32] = "", queue[48] = "", times[128] = "", host[48] = "",
-                     shares[1024] = "";
+                     shares[1024] = "", memory[96] = "";
     if (engine->threads != 0)
         (void)snprintf(threads, sizeof threads, " --threads %u", engine->threads);
     if (engine->queue_tokens != 0)
@@ -81,18 +95,19 @@ static bool put_engine(struct line *line, const struct ryz_plan *plan)
     add_ms(times, sizeof times, "starvation", engine->starve_ns);
     add_ms(times, sizeof times, "step-target", engine->step_ns_max);
     add_ms(times, sizeof times, "itl-target", engine->itl_target_ns);
+    add_memory(memory, sizeof memory, engine);
     add_shares(shares, sizeof shares, &engine->kv_shares);
     int length = snprintf(
         text, sizeof text,
         "--quant %s --isa %s%s --scheduler %s --max-batch %u --max-batch-tokens %u "
-        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s%s --kv %lluB%s --kv-type %s "
+        "--prefill-chunk %u --max-queue %u --admit %s%s%s%s%s%s%s%s%s --kv-type %s "
         "--seed %llu",
         engine->quant, engine->isa, threads, engine->scheduler, engine->max_batch,
         engine->max_batch_tokens, engine->prefill_chunk, engine->max_queue, engine->admit, queue,
         times, shares, strcmp(engine->headroom, "fixed") == 0 ? " --fixed-headroom" : "",
         engine->admit_late ? "" : " --refuse-late",
-        engine->prefix_cache ? "" : " --no-prefix-cache", (unsigned long long)engine->kv_bytes,
-        host, engine->kv_type, (unsigned long long)plan->seed);
+        engine->prefix_cache ? "" : " --no-prefix-cache", memory, host, engine->kv_type,
+        (unsigned long long)plan->seed);
     bool fits = length >= 0 && (size_t)length < sizeof text;
     return fits && put_text(line, text) && put_speculation(line, engine);
 }

@@ -9,6 +9,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 #include "engine/base/size.h"
+#include "engine/memory/budget.h"
 #include "harness/chaos/server_records.h"
 #include "harness/drive/real_clock.h"
 #include "harness/record/recorder.h"
@@ -307,6 +308,14 @@ static void add_fact(struct facts *facts, const char *metric, double value)
     (void)snprintf(row->metric, sizeof row->metric, "%s", metric);
 }
 
+static void add_memory(struct facts *facts, const struct ryz_budget *memory)
+{
+    add_fact(facts, "memory.used", (double)memory->used_bytes);
+    add_fact(facts, "memory.limit", (double)memory->limit_bytes);
+    add_fact(facts, "memory.activations", (double)ryz_budget_of(memory, "activations"));
+    add_fact(facts, "memory.kv", (double)ryz_budget_of(memory, "KV"));
+}
+
 /* Numbers that no table holds. */
 static enum ryz_status add_facts(const struct session *session, struct ryz_run_data *data,
                                  struct ryz_error *error)
@@ -320,6 +329,7 @@ static enum ryz_status add_facts(const struct session *session, struct ryz_run_d
         add_fact(&facts, "model.size", (double)info->weight_bytes);
         add_fact(&facts, "model.ratio", (double)info->file_bytes / (double)info->weight_bytes);
         add_fact(&facts, "model.params", (double)info->n_params);
+        add_memory(&facts, ryz_engine_memory(session->served.engine));
     }
     if (session->simulated) {
         add_fact(&facts, "cost.error.p50", cost->error_p50);

@@ -81,11 +81,16 @@ static void finish_fault(struct ryz_fault *fault, const char *name)
     fault->until_ns = fault->until_ns == 0 ? RYZ_TIME_NEVER : fault->at_ns + fault->until_ns;
 }
 
-/* prefill_chunk = auto: never larger than the step the scenario asks for. */
+#define KV_AUTO_BYTES (UINT64_C(256) << 20)
+
+/* prefill_chunk = auto: never larger than the step the scenario asks for. kv = auto stays 0 where
+ * the engine has to say what the memory leaves. */
 static void finish_engine(struct ryz_engine_plan *engine)
 {
     if (engine->prefill_chunk == 0)
         engine->prefill_chunk = ryz_min_u32(PREFILL_CHUNK_AUTO, engine->max_batch_tokens);
+    if (engine->kv_bytes == 0 && engine->memory.bytes == 0 && engine->memory.permille == 0)
+        engine->kv_bytes = KV_AUTO_BYTES;
 }
 
 static void build_named(const struct ryz_built *built, uint32_t point,

@@ -315,3 +315,25 @@ enum ryz_status ryz_value_kv_shares(const char *text, struct ryz_kv_shares_plan 
     *shares = result;
     return RYZ_OK;
 }
+
+enum ryz_status ryz_value_memory(const char *text, struct ryz_memory_plan *memory,
+                                 struct ryz_error *error)
+{
+    double value = 0.0;
+    bool share = strchr(text, '%') != NULL;
+    if (strcmp(text, "none") == 0) {
+        *memory = (struct ryz_memory_plan){0};
+        return RYZ_OK;
+    }
+    enum ryz_status status =
+        ryz_units_parse(text, share ? RYZ_UNIT_RATIO : RYZ_UNIT_BYTES, &value, error);
+    if (status != RYZ_OK) return status;
+    if (share && (value < 0.001 || value > 1.0))
+        return ryz_fail(error, RYZ_INVALID, "\"%.40s\": a share of memory is 0.1 %% to 100 %%",
+                        text);
+    if (!share && (value < 1 << 20 || value > 1e15))
+        return ryz_fail(error, RYZ_INVALID, "\"%.40s\": memory is at least 1 MiB", text);
+    *memory = share ? (struct ryz_memory_plan){.permille = (uint32_t)lround(1000.0 * value)}
+                    : (struct ryz_memory_plan){.bytes = (uint64_t)value};
+    return RYZ_OK;
+}

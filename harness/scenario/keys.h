@@ -53,6 +53,7 @@ enum ryz_section {
     X(SHARE, "share, `5 %`")                                                                       \
     X(DIST, "`fixed N`, `uniform A..B`, `lognormal mean=M sd=S max=N`")                            \
     X(SLO, "`ttft<=400ms tpot<=80ms e2e<=8s`, each optional")                                      \
+    X(MEMORY, "size or share, `4 GiB`, `60 %`")                                                    \
     X(SHARES, "tenants with their shares, `a@40% b@20%`")                                          \
     X(WINDOW, "`0 s .. 300 s`")                                                                    \
     X(POINT, "fault point, see below")                                                             \
@@ -101,8 +102,11 @@ enum ryz_value_type {
       "Tokens in one step")                                                                        \
     X(ENGINE, prefill_chunk, TOKENS, ryz_engine_plan, prefill_chunk, "auto", 1, 65536, "auto",     \
       "Tokens of one request in one step; auto: 256, or max_batch_tokens if that is less")         \
-    X(ENGINE, kv, BYTES, ryz_engine_plan, kv_bytes, "256 MiB", 65536, 1099511627776.0, "",         \
-      "Budget of the KV cache")                                                                    \
+    X(ENGINE, memory, MEMORY, ryz_engine_plan, memory, "none", 0, 0, "none",                       \
+      "What weights, scratch, tables and KV cache may take together: a size, or a share of what "  \
+      "the machine (or its cgroup) has; what does not fit is refused")                             \
+    X(ENGINE, kv, BYTES, ryz_engine_plan, kv_bytes, "auto", 65536, 1099511627776.0, "auto",        \
+      "Budget of the KV cache; auto: what `memory` leaves, or 256 MiB without it")                 \
     X(ENGINE, kv_host, BYTES, ryz_engine_plan, kv_host_bytes, "none", 65536, 1099511627776.0,      \
       "none", "Host memory for KV blocks that the prefix cache evicts; they are copied back")      \
     X(ENGINE, kv_type, WORD, ryz_engine_plan, kv_type, "bf16", 0, 0, "bf16 int8",                  \

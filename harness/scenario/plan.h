@@ -60,6 +60,12 @@ struct ryz_kv_shares_plan {
     } of[RYZ_KV_SHARES_PLAN_MAX];
 };
 
+/* "4 GiB" or "60 %"; neither: no limit. */
+struct ryz_memory_plan {
+    uint64_t bytes;
+    uint32_t permille; /* of what the machine has */
+};
+
 struct ryz_traffic_plan {
     char name[RYZ_NAME_MAX];
     enum ryz_arrival_kind arrival;
@@ -85,22 +91,23 @@ struct ryz_traffic_plan {
 
 struct ryz_engine_plan {
     enum ryz_target_kind target;
-    char backend[16];          /* "cpu" | "cuda" */
-    char isa[16];              /* "auto" | "ref" | "avx2" | "avx512" */
-    uint32_t threads;          /* 0: all cores */
-    char scheduler[16];        /* "fcfs" */
-    uint32_t max_batch;        /* requests in one step */
-    uint32_t max_batch_tokens; /* tokens in one step */
-    uint32_t prefill_chunk;    /* tokens of one request in one step */
-    uint64_t kv_bytes;         /* budget of the KV cache */
-    uint64_t kv_host_bytes;    /* of the host memory behind it; 0: none */
-    char kv_type[8];           /* "bf16" | "int8" */
-    uint32_t max_queue;        /* waiting requests; more are refused */
-    uint32_t queue_tokens;     /* prompt tokens of waiting requests; 0: no limit */
-    int64_t queue_wait_ns;     /* believed wait for a first token; 0: no limit */
-    int64_t starve_ns;         /* who waited longer goes first; 0: nobody */
-    char admit[8];             /* "prompt" | "whole" | "chunk" */
-    char headroom[12];         /* "adaptive" | "fixed" */
+    char backend[16];              /* "cpu" | "cuda" */
+    char isa[16];                  /* "auto" | "ref" | "avx2" | "avx512" */
+    uint32_t threads;              /* 0: all cores */
+    char scheduler[16];            /* "fcfs" */
+    uint32_t max_batch;            /* requests in one step */
+    uint32_t max_batch_tokens;     /* tokens in one step */
+    uint32_t prefill_chunk;        /* tokens of one request in one step */
+    struct ryz_memory_plan memory; /* for weights, scratch, tables and KV cache */
+    uint64_t kv_bytes;             /* budget of the KV cache */
+    uint64_t kv_host_bytes;        /* of the host memory behind it; 0: none */
+    char kv_type[8];               /* "bf16" | "int8" */
+    uint32_t max_queue;            /* waiting requests; more are refused */
+    uint32_t queue_tokens;         /* prompt tokens of waiting requests; 0: no limit */
+    int64_t queue_wait_ns;         /* believed wait for a first token; 0: no limit */
+    int64_t starve_ns;             /* who waited longer goes first; 0: nobody */
+    char admit[8];                 /* "prompt" | "whole" | "chunk" */
+    char headroom[12];             /* "adaptive" | "fixed" */
     struct ryz_kv_shares_plan kv_shares;
     bool prefix_cache;              /* find beginnings that were computed before */
     char speculate[8];              /* "off" | "lookup" | "draft" */

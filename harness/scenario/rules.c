@@ -187,11 +187,11 @@ static bool needs_model(const struct ryz_engine_plan *engine)
 static void check_unreached(const struct check *check, const struct ryz_instance *instance)
 {
     static const char *const keys[] = {
-        "isa",           "threads",      "scheduler",   "max_batch",   "max_batch_tokens",
-        "prefill_chunk", "kv",           "kv_type",     "max_queue",   "step_target",
-        "quant",         "queue_tokens", "queue_wait",  "starvation",  "admit_late",
-        "prefix_cache",  "admit",        "headroom",    "itl_target",  "kv_host",
-        "kv_partitions", "speculate",    "draft_model", "draft_tokens"};
+        "isa",           "threads",      "scheduler",   "max_batch",    "max_batch_tokens",
+        "prefill_chunk", "kv",           "kv_type",     "max_queue",    "step_target",
+        "quant",         "queue_tokens", "queue_wait",  "starvation",   "admit_late",
+        "prefix_cache",  "admit",        "headroom",    "itl_target",   "kv_host",
+        "kv_partitions", "speculate",    "draft_model", "draft_tokens", "memory"};
     const struct ryz_engine_plan *engine = &check->plan->engine;
     if (engine->target != RYZ_TARGET_HTTP || strstr(engine->spawn, "{engine}") != NULL) return;
     for (size_t i = 0; i < RYZ_COUNT_OF(keys); i++) {
@@ -262,6 +262,9 @@ static void check_engine(const struct check *check)
         ryz_settings_mistake(settings, origin_of(check, instance, "speculate"),
                              "[engine] speculate = draft needs draft_model = FILE.gguf, a small "
                              "model with the vocabulary of the model");
+    if (engine->target == RYZ_TARGET_SIMULATOR && is_given(check, instance, "memory"))
+        ryz_settings_mistake(settings, origin_of(check, instance, "memory"),
+                             "[engine] memory: the simulator has none; give it kv");
     check_unreached(check, instance);
     check_shares(check, instance);
     if (engine->target != RYZ_TARGET_EMBEDDED && check->plan->mode != RYZ_MODE_PERFORMANCE)

@@ -209,6 +209,8 @@ static enum ryz_status store_compound(const struct ryz_key *key, const char *tex
         return ryz_value_dist(text, key, field, error);
     case RYZ_VALUE_SLO:
         return ryz_value_slo(text, field, error);
+    case RYZ_VALUE_MEMORY:
+        return ryz_value_memory(text, field, error);
     case RYZ_VALUE_SHARES:
         return ryz_value_kv_shares(text, field, error);
     case RYZ_VALUE_WINDOW:

@@ -23,6 +23,9 @@ RYZ_MUST_USE enum ryz_status ryz_value_dist(const char *text, const struct ryz_k
                                             struct ryz_length_dist *dist, struct ryz_error *error);
 RYZ_MUST_USE enum ryz_status ryz_value_slo(const char *text, struct ryz_slo *slo,
                                            struct ryz_error *error);
+/* "4 GiB", "60 %" or "none"; also for the command line of `ryz serve`. */
+RYZ_MUST_USE enum ryz_status ryz_value_memory(const char *text, struct ryz_memory_plan *memory,
+                                              struct ryz_error *error);
 /* Also for the command line of `ryz serve`: blanks or commas between "name@40%" parts, or "none".
  */
 RYZ_MUST_USE enum ryz_status

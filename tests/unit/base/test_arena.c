@@ -75,3 +75,20 @@ Test(arena, deinit_may_be_called_twice)
     ryz_arena_deinit(&arena);
     ryz_arena_deinit(&arena);
 }
+
+Test(arena, a_counting_arena_counts_what_another_gives_out)
+{
+    struct ryz_arena counting, real;
+    ryz_arena_init_counting(&counting);
+    ryz_arena_init(&real);
+    static const size_t sizes[] = {1, 64, 65, 100000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        cr_assert_not_null(ryz_arena_array(&counting, sizes[i], 3));
+        cr_assert_not_null(ryz_arena_array(&real, sizes[i], 3));
+    }
+    cr_assert_eq(counting.bytes, 64u + 192u + 256u + 300032u);
+    cr_assert_eq(real.bytes, counting.bytes);
+    cr_assert_null(ryz_arena_alloc(&counting, SIZE_MAX - 64), "the sum does not fit");
+    ryz_arena_deinit(&counting);
+    ryz_arena_deinit(&real);
+}

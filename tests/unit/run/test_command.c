@@ -58,6 +58,15 @@ Test(command, the_engine_section_becomes_options)
     cr_assert_not_null(strstr(
         out,
         " --max-queue 32 --admit prompt --step-target 12.5 --kv 1048576B --kv-type int8 --seed"));
+    plan.engine.memory.permille = 605;
+    plan.engine.kv_bytes = 0;
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --memory 60.5% --kv-type"));
+    plan.engine.memory = (struct ryz_memory_plan){.bytes = 1 << 30};
+    plan.engine.kv_bytes = 1 << 20;
+    cr_assert(ryz_command_fill(&plan, "", out, sizeof out));
+    cr_assert_not_null(strstr(out, " --memory 1073741824B --kv 1048576B"));
+    plan.engine.memory.bytes = 0;
     plan.engine.kv_shares = (struct ryz_kv_shares_plan){
         .count = 2, .of = {{.tenant = "a", .permille = 400}, {.tenant = "b", .permille = 5}}};
     cr_assert(ryz_command_fill(&plan, "", out, sizeof out));

@@ -105,6 +105,22 @@ Test(values, shares_of_tenants_read)
     cr_assert_eq(shares.count, 0u);
 }
 
+Test(values, memory_reads)
+{
+    struct ryz_memory_plan memory = {.bytes = 5};
+    cr_assert_eq(ryz_value_memory("4 GiB", &memory, NULL), RYZ_OK);
+    cr_assert(memory.bytes == UINT64_C(4) << 30 && memory.permille == 0);
+    cr_assert_eq(ryz_value_memory("60 %", &memory, NULL), RYZ_OK);
+    cr_assert(memory.bytes == 0 && memory.permille == 600);
+    static const char *const bad[] = {"4", "0 %", "101 %", "0.01%", "1 KiB", "60 s", "-1 GiB", ""};
+    for (size_t i = 0; i < RYZ_COUNT_OF(bad); i++)
+        cr_assert_eq(ryz_value_memory(bad[i], &memory, NULL), RYZ_INVALID, "\"%s\" was taken",
+                     bad[i]);
+    cr_assert_eq(memory.permille, 600u);
+    cr_assert_eq(ryz_value_memory("none", &memory, NULL), RYZ_OK);
+    cr_assert(memory.bytes == 0 && memory.permille == 0);
+}
+
 Test(values, windows_read)
 {
     int64_t window[2];
