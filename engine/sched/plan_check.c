@@ -125,9 +125,9 @@ static uint64_t blocks_freed(const struct ryz_sched_view *view, const struct ryz
         kept_blocks[gone->partition] -= gone->kv_blocks;
     }
     for (uint32_t p = 0; p < RYZ_KV_PARTITIONS_MAX; p++) {
+        if (tally->preempted[p] == 0) continue; /* among them those that there are not */
         uint64_t held = view->partition_count > 0 ? view->partitions[p].held_blocks
                                                   : view->limits.kv_blocks - view->kv_blocks_free;
-        if (tally->preempted[p] == 0) continue;
         freed += kept[p] <= 1 ? held - kept_blocks[p] : tally->own_freed[p];
     }
     return freed;
