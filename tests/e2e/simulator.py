@@ -27,6 +27,10 @@ def main():
         check(numpy.array_equal(sim["out_tok"], live["out_tok"]), "as many tokens simulated as live")
         check(numpy.all(sim["t_done"] >= sim["t_first"]) and numpy.all(sim["t_first"] > sim["t_sched"]),
               "simulated times are in order")
+        for name, rows in [("live", live), ("simulated", sim)]:
+            needed = rows["in_tok"] - rows["cached_tok"] + rows["out_tok"] - 1
+            check(numpy.array_equal(rows["computed_tok"], needed + rows["recomputed_tok"]),
+                  "what the %s requests have cost" % name)
         check(len(table(sim_file, "engine")) > 0, "the simulator recorded its steps")
         facts = {row["metric"].decode(): row["value"] for row in table(sim_file, "facts")}
         steps = table(live_file, "engine")
