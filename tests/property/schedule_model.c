@@ -413,8 +413,8 @@ static bool is_timed(const struct model *m)
  * if the step has time and tokens for it. */
 static void check_kept(struct model *m, const struct ryz_sched_plan *plan, uint32_t within)
 {
-    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests +
-                      plan->shape.draft_tokens;
+    uint32_t tokens =
+        plan->shape.prefill_tokens + plan->shape.decode_requests + plan->shape.draft_tokens;
     bool full = m->fault_permille > 0 || is_timed(m) || tokens >= m->limits.batch_tokens_max;
     for (uint32_t i = 0; i < m->config.share_count; i++) {
         uint32_t preempted = 0, runs = 0;
@@ -450,8 +450,8 @@ static const struct model_request *first_waiting(const struct model *m, uint16_t
 static void check_started(struct model *m, const struct ryz_sched_plan *plan)
 {
     struct ryz_core_stats stats = ryz_core_stats(m->core);
-    uint32_t tokens = plan->shape.prefill_tokens + plan->shape.decode_requests +
-                      plan->shape.draft_tokens;
+    uint32_t tokens =
+        plan->shape.prefill_tokens + plan->shape.decode_requests + plan->shape.draft_tokens;
     for (uint32_t i = 0; i < plan->item_count; i++)
         if (plan->items[i].action == RYZ_ACT_PREEMPT) return;
     if (m->fault_permille > 0 || m->limits.starve_ns > 0 || tokens >= m->limits.batch_tokens_max ||
