@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEADROOM_DECAY 16u /* each running request that ends takes a part in so many of it */
+#define HEADROOM_DECAY 32u /* each running request that ends takes a part in so many of it */
 
 /* The list of copies, and the host tier that needs it. A plan hands out no block twice: each is
  * the target of one copy at most, and with a host tier the source of one before. */
