@@ -117,7 +117,7 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
     cr_assert_gt(sum.prompt_tokens_host, count / 10);
     cr_assert_gt(sum.failed_steps, count / 10);
     cr_assert_gt(sum.kv_alloc_failures, count / 10);
-    cr_assert_gt(different, compared / 2, "%llu of %llu", (unsigned long long)different,
+    cr_assert_gt(different, compared * 2 / 5, "%llu of %llu", (unsigned long long)different,
                  (unsigned long long)compared);
     cr_assert_lt(different, compared, "a refused third request changes nothing");
 }
