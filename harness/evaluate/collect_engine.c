@@ -160,16 +160,20 @@ struct work {
 
 static uint64_t verified_so_far(const struct ryz_step_row *step)
 {
-#define X(n) +step->verified_##n
-    return 0 RYZ_DRAFT_POSITIONS(X);
+    uint64_t sum = 0;
+#define X(n) sum += step->verified_##n;
+    RYZ_DRAFT_POSITIONS(X)
 #undef X
+    return sum;
 }
 
 static uint64_t accepted_so_far(const struct ryz_step_row *step)
 {
-#define X(n) +step->accepted_##n
-    return 0 RYZ_DRAFT_POSITIONS(X);
+    uint64_t sum = 0;
+#define X(n) sum += step->accepted_##n;
+    RYZ_DRAFT_POSITIONS(X)
 #undef X
+    return sum;
 }
 
 static struct work add_up(const struct ryz_view *view)
