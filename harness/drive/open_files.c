@@ -3,8 +3,9 @@
 
 #include <sys/resource.h>
 
-#define OTHER_FILES 64u /* beside connections: libraries, logs, epolls, sockets that just closed   \
-                         */
+#define OTHER_FILES                                                                                \
+    64u /* beside connections: libraries, logs, epolls, sockets that just closed                   \
+         */
 
 uint32_t ryz_open_files_allow(uint32_t connections)
 {

@@ -134,7 +134,7 @@ int main(void)
     (void)fprintf(stderr, "%llu allocations to open, %llu in a round of %u requests, %u tokens\n",
                   (unsigned long long)opened, (unsigned long long)during, REQUESTS, made);
     ryz_engine_close(engine);
-    if (made < 100) return 1; /* the round did nothing worth counting */
+    if (made < 100) return 1;                 /* the round did nothing worth counting */
     if (stats.host_out_blocks == 0) return 1; /* nor copied a block */
 #ifndef SANITIZED
     if (opened == 0) return 1; /* the counter does not count */
