@@ -1,7 +1,8 @@
 /*
- * allocations.c - goal: after open, an engine allocates nothing, neither per token nor per request.
- * Method: a plain program with its own malloc, which counts while requests of every kind go through
- * a live engine; one round before it warms up what the C library keeps for a thread.
+ * allocations.c - goal: after open, an engine allocates nothing, neither per token nor per request,
+ * with everything that it can do switched on. Method: a plain program with its own malloc, which
+ * counts while requests of every kind go through live engines; one round before it warms up what
+ * the C library keeps for a thread.
  */
 #include "engine/base/atomic.h"
 #include "engine/runtime/engine.h"
@@ -67,18 +68,25 @@ static void on_event(void *context, const struct ryz_stream_event *event)
     (void)ryz_add_acq_rel(event->done ? &ended : &tokens, 1);
 }
 
-/* Submits requests with text, stop strings, log-probabilities and a cancel, and awaits their end.
- */
+static uint32_t choices_of(uint32_t request)
+{
+    return request % 5 == 1 ? 3 : 1;
+}
+
+/* Submits requests with text, stop strings, log-probabilities, several choices and a cancel, and
+ * awaits their end. */
 static void run_round(struct ryz_engine *engine)
 {
     static uint32_t prompt[100];
-    for (uint32_t i = 0; i < 100; i++) prompt[i] = i + 10;
+    for (uint32_t i = 0; i < 100; i++) prompt[i] = i % 23 + 10; /* repeats itself, for lookup */
+    uint32_t submitted = 0;
     ryz_store_release(&ended, 0);
     for (uint32_t i = 0; i < REQUESTS; i++) {
         const struct ryz_generate request = {
             .tokens = prompt,
             .token_count = 20 + 5 * i,
             .max_tokens = 30,
+            .choices = choices_of(i),
             .sampling = {.temperature = i % 2 == 0 ? 0.0f : 0.8f, .top_p = 0.9f, .top_k = 40},
             .ignore_eos = true,
             .wants_text = true,
@@ -91,39 +99,46 @@ static void run_round(struct ryz_engine *engine)
         };
         uint64_t id = 0;
         if (ryz_engine_submit(engine, &request, &id, NULL) != RYZ_OK) abort();
+        submitted += choices_of(i);
         if (i % 4 == 3) ryz_engine_cancel(engine, id);
     }
-    while (ryz_load_acquire(&ended) < REQUESTS) (void)usleep(1000);
+    while (ryz_load_acquire(&ended) < submitted) (void)usleep(1000);
     while (ryz_engine_active(engine) > 0) (void)usleep(1000);
 }
 
-int main(void)
+static bool is_true(bool truth, const char *what)
 {
-    const char *path = getenv("RYZ_TEST_MODEL");
-    if (path == NULL || path[0] == '\0') path = RYZ_SOURCE_DIR "/models/ryz-tiny.gguf";
-    if (access(path, R_OK) != 0) {
-        (void)fprintf(stderr, "skipped: no test model at %s; set RYZ_TEST_MODEL\n", path);
-        return SKIPPED;
-    }
+    if (!truth) (void)fprintf(stderr, "not so: %s\n", what);
+    return truth;
+}
+
+/* Whether an engine that speculates in this way allocates nothing in a round. */
+static bool allocates_nothing(const char *path, const char *speculate, const char *draft_model)
+{
     const struct ryz_engine_options options = {.model_path = path,
                                                .threads = 2,
                                                .limits = {.batch_requests_max = 4,
                                                           .batch_tokens_max = 64,
                                                           .prefill_chunk_max = 32,
-                                                          .queue_requests_max = 20,
+                                                          .queue_requests_max = 40,
+                                                          .itl_target_ns = 10 * RYZ_NS_PER_S,
                                                           .step_ns_max = RYZ_TIME_NEVER,
+                                                          .headroom_adapts = true,
                                                           .admit_late = true},
                                                .kv_bytes = UINT64_C(1) << 20,
                                                .kv_host_bytes = UINT64_C(1) << 20,
+                                               .speculate = speculate,
+                                               .draft_model = draft_model,
                                                .prefix_cache = true,
                                                .clock = ryz_real_clock_monotonic()};
     struct ryz_engine *engine = NULL;
     struct ryz_error error = {.text = ""};
+    uint64_t closed = ryz_load_relaxed(&allocations);
     if (ryz_engine_open(&options, &engine, &error) != RYZ_OK) {
         (void)fprintf(stderr, "%s\n", error.text);
-        return 1;
+        return false;
     }
-    uint64_t opened = ryz_load_relaxed(&allocations);
+    uint64_t opened = ryz_load_relaxed(&allocations) - closed;
     run_round(engine);
     uint64_t before = ryz_load_relaxed(&allocations);
     uint32_t tokens_before = ryz_load_acquire(&tokens);
@@ -131,13 +146,38 @@ int main(void)
     uint64_t during = ryz_load_relaxed(&allocations) - before;
     uint32_t made = ryz_load_acquire(&tokens) - tokens_before;
     struct ryz_core_stats stats = ryz_engine_stats(engine);
-    (void)fprintf(stderr, "%llu allocations to open, %llu in a round of %u requests, %u tokens\n",
-                  (unsigned long long)opened, (unsigned long long)during, REQUESTS, made);
+    (void)fprintf(stderr,
+                  "speculate %s: %llu allocations to open, %llu in a round of %u requests, %u "
+                  "tokens, %llu proposals in all\n",
+                  speculate, (unsigned long long)opened, (unsigned long long)during, REQUESTS, made,
+                  (unsigned long long)stats.drafts_verified[0]);
     ryz_engine_close(engine);
-    if (made < 100) return 1;                 /* the round did nothing worth counting */
-    if (stats.host_out_blocks == 0) return 1; /* nor copied a block */
+    bool good = is_true(made >= 100, "the round did something worth counting");
+    good &= is_true(stats.host_out_blocks > 0, "blocks were copied to host memory");
+    good &= is_true(stats.prompt_tokens_cached > 0, "beginnings of prompts were found");
+    good &= is_true(stats.prompt_tokens_shared > 0, "choices started on each other's blocks");
+    good &= is_true(strcmp(speculate, "draft") != 0 || stats.drafts_verified[0] > 0,
+                    "proposals were verified");
 #ifndef SANITIZED
-    if (opened == 0) return 1; /* the counter does not count */
+    good &= is_true(opened > 0, "the counter counts");
 #endif
-    return during == 0 ? 0 : 1;
+    return is_true(during == 0, "nothing was allocated") && good;
+}
+
+int main(void)
+{
+    const char *path = getenv("RYZ_TEST_MODEL");
+    const char *draft = path; /* of a model that nobody knows here: itself */
+    if (path == NULL || path[0] == '\0') {
+        path = RYZ_SOURCE_DIR "/models/ryz-tiny.gguf";
+        draft = RYZ_SOURCE_DIR "/models/ryz-tiny-draft.gguf";
+    }
+    if (access(path, R_OK) != 0) {
+        (void)fprintf(stderr, "skipped: no test model at %s; set RYZ_TEST_MODEL\n", path);
+        return SKIPPED;
+    }
+    bool good = allocates_nothing(path, "off", NULL);
+    good &= allocates_nothing(path, "lookup", NULL);
+    good &= allocates_nothing(path, "draft", draft);
+    return good ? 0 : 1;
 }
