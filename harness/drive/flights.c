@@ -213,6 +213,15 @@ static int64_t add_ns(int64_t t_ns, int64_t more_ns)
     return t_ns < RYZ_TIME_NEVER - more_ns ? t_ns + more_ns : RYZ_TIME_NEVER;
 }
 
+/* A cache of the engine's size cannot hold what the engine will refuse: that is not lost. */
+static void show_prompt(struct ryz_flights *flights, struct ryz_prefix_bound *bound,
+                        const struct ryz_prefix_bound_request *request)
+{
+    if (bound == NULL || flights->bound_lost) return;
+    enum ryz_status status = ryz_prefix_bound_add(bound, request, NULL, NULL);
+    flights->bound_lost = status != RYZ_OK && status != RYZ_INVALID;
+}
+
 static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
                      const struct ryz_arrival *arrival)
 {
@@ -243,9 +252,8 @@ static void fill_row(struct ryz_flights *flights, struct ryz_request_row *row,
                                                    .prompt_tokens = arrival->prompt_tokens,
                                                    .output_tokens = arrival->output_tokens,
                                                    .tenant = row->tenant};
-    if (flights->options.bound == NULL || flights->bound_lost) return;
-    flights->bound_lost =
-        ryz_prefix_bound_add(flights->options.bound, &shown, NULL, NULL) != RYZ_OK;
+    show_prompt(flights, flights->options.bound, &shown);
+    show_prompt(flights, flights->options.lru, &shown);
 }
 
 /* 1 + index of the scenario's fault that was on at t_ns, 0 if none was. */

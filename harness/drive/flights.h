@@ -66,7 +66,7 @@ struct ryz_flights {
     int64_t lag_max_ns, end_ns;
     uint64_t clipped;
     uint64_t next_id; /* ids start from 1, so that 0 can mean "no request" in spans */
-    bool bound_lost;  /* options.bound has seen too much: it says nothing any more */
+    bool bound_lost;  /* options.bound or lru has seen too much: they say nothing any more */
     bool stopped;     /* nothing more is launched */
 };
 

@@ -47,10 +47,11 @@ struct ryz_drive_sink {
 struct ryz_drive_options {
     const struct ryz_schedule *schedule; /* knows the traffic */
     const struct ryz_prompts *prompts;
-    struct ryz_prefix_bound *bound;      /* is shown every prompt in order of launch; may be NULL */
-    int64_t t0_ns;                       /* on the clock; the schedule's zero */
-    uint64_t seed;                       /* of trace ids and of client faults */
-    struct ryz_faults *faults;           /* client.disconnect; absolute times; may be NULL */
+    struct ryz_prefix_bound *bound; /* is shown every prompt in order of launch; may be NULL */
+    struct ryz_prefix_bound *lru;   /* likewise; it may be too small for some, who are left out */
+    int64_t t0_ns;                  /* on the clock; the schedule's zero */
+    uint64_t seed;                  /* of trace ids and of client faults */
+    struct ryz_faults *faults;      /* client.disconnect; absolute times; may be NULL */
     const struct ryz_fault *plan_faults; /* (plan_fault_count) of the scenario, times since t0: to
                                             note which fault a failed request ran into */
     uint32_t plan_fault_count;
@@ -65,7 +66,7 @@ struct ryz_drive_summary {
                                                    from the answer that let it go on */
     int64_t end_ns;                             /* since t0: the last request ended */
     uint64_t clipped;                           /* requests cut to fit the context */
-    bool bound_lost;                            /* options.bound has not seen every prompt */
+    bool bound_lost;     /* options.bound and lru have not seen all prompts */
     uint64_t unreturned; /* timed out, and the target has not let go of them 10 s later */
 };
 

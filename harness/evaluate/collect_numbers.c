@@ -319,6 +319,7 @@ void ryz_collect_number(const struct ryz_view *view, enum ryz_quantity quantity,
     case RYZ_Q_CLIPPED:
     case RYZ_Q_LAG_MAX:
     case RYZ_Q_CACHE_BOUND:
+    case RYZ_Q_CACHE_LRU:
     case RYZ_Q_COST_P50:
     case RYZ_Q_COST_P90:
     case RYZ_Q_COST_BIAS:

@@ -121,6 +121,9 @@
     X(CACHE_BOUND, "cache.bound", NUMBER, RATIO, MORE, NONE, "fact of the run",                    \
       "share of prompt tokens that a cache without an end would find, were each request done "     \
       "before the next")                                                                           \
+    X(CACHE_LRU, "cache.lru", NUMBER, RATIO, MORE, NONE, "fact of the run",                        \
+      "the same for a cache of as many blocks as the engine has for KV, host memory included, "    \
+      "that forgets what was used least recently")                                                 \
     X(RECOVER, "recover", NUMBER, NS, LESS, NONE,                                                  \
       "end of the fault (a kill: its begin) until 10 requests in a row, by t_sched, were "         \
       "answered "                                                                                  \

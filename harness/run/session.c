@@ -41,6 +41,7 @@ struct session {
     struct ryz_watch *watch;
     struct ryz_server_records *server_records;
     struct ryz_prefix_bound *bound; /* what a prefix cache could find; NULL without one */
+    struct ryz_prefix_bound *lru;   /* what one of the engine's size could; NULL: size unknown */
     struct ryz_drive_summary summary;
     uint64_t sim_digest;
     struct ryz_core_config sim_core;
@@ -149,14 +150,22 @@ static void log_sim_event(void *context, const struct ryz_event *event)
     (void)ryz_record((struct ryz_recorder *)context, event);
 }
 
+/* Of the engine here, or of the simulated one; a server's are not known. */
+static struct ryz_sched_limits limits_of(const struct session *session)
+{
+    const struct ryz_model *model = session->served.model;
+    if (session->served.engine != NULL)
+        return ryz_engine_core_config(session->served.engine).limits;
+    if (!session->simulated) return (struct ryz_sched_limits){.kv_blocks = 0};
+    return ryz_served_limits(session->plan, model != NULL ? ryz_model_info(model) : NULL);
+}
+
 /* The traffic in virtual time. Without a model the context is the pool's size. */
 static enum ryz_status simulate(struct session *session, const struct ryz_drive_options *drive,
                                 struct ryz_error *error)
 {
     const struct ryz_plan *plan = session->plan;
-    const struct ryz_model *model = session->served.model;
-    struct ryz_sched_limits limits =
-        ryz_served_limits(plan, model != NULL ? ryz_model_info(model) : NULL);
+    struct ryz_sched_limits limits = limits_of(session);
     if (limits.context_tokens_max == 0) {
         limits.context_tokens_max = limits.kv_blocks * limits.kv_block_tokens;
     }
@@ -184,16 +193,26 @@ static enum ryz_status simulate(struct session *session, const struct ryz_drive_
                               &session->sim_digest, &session->summary, error);
 }
 
+/* What the engine's prefix cache will be judged by. */
+static enum ryz_status open_bounds(struct session *session, struct ryz_error *error)
+{
+    if (!session->plan->engine.prefix_cache) return RYZ_OK;
+    const struct ryz_sched_limits limits = limits_of(session);
+    uint64_t blocks = (uint64_t)limits.kv_blocks + limits.kv_host_blocks;
+    enum ryz_status status =
+        ryz_prefix_bound_open(RYZ_SERVED_BLOCK_TOKENS, 0, &session->bound, error);
+    if (status != RYZ_OK || blocks == 0 || blocks > RYZ_PREFIX_BOUND_BLOCKS_MAX) return status;
+    return ryz_prefix_bound_open(RYZ_SERVED_BLOCK_TOKENS, (uint32_t)blocks, &session->lru, error);
+}
+
 static enum ryz_status drive(struct session *session, struct ryz_error *error)
 {
-    if (session->plan->engine.prefix_cache) {
-        enum ryz_status status =
-            ryz_prefix_bound_open(RYZ_SERVED_BLOCK_TOKENS, 0, &session->bound, error);
-        if (status != RYZ_OK) return status;
-    }
+    enum ryz_status status = open_bounds(session, error);
+    if (status != RYZ_OK) return status;
     struct ryz_drive_options options = {.schedule = &session->source.schedule,
                                         .prompts = &session->source.prompts,
                                         .bound = session->bound,
+                                        .lru = session->lru,
                                         .t0_ns = session->t0_ns,
                                         .seed = session->options->seed,
                                         .faults = session->armed,
@@ -316,6 +335,14 @@ static void add_memory(struct facts *facts, const struct ryz_budget *memory)
     add_fact(facts, "memory.kv", (double)ryz_budget_of(memory, "KV"));
 }
 
+static void add_bound(struct facts *facts, const char *metric, const struct ryz_prefix_bound *bound)
+{
+    if (bound == NULL) return;
+    struct ryz_prefix_bound_result result = ryz_prefix_bound_result(bound);
+    if (result.prompt_tokens > 0)
+        add_fact(facts, metric, (double)result.hit_tokens / (double)result.prompt_tokens);
+}
+
 /* Numbers that no table holds. */
 static enum ryz_status add_facts(const struct session *session, struct ryz_run_data *data,
                                  struct ryz_error *error)
@@ -337,10 +364,9 @@ static enum ryz_status add_facts(const struct session *session, struct ryz_run_d
         add_fact(&facts, "cost.bias", cost->bias);
         add_fact(&facts, "cost.samples", (double)cost->fitted);
     }
-    if (session->bound != NULL && !session->summary.bound_lost) {
-        struct ryz_prefix_bound_result bound = ryz_prefix_bound_result(session->bound);
-        if (bound.prompt_tokens > 0)
-            add_fact(&facts, "cache.bound", (double)bound.hit_tokens / (double)bound.prompt_tokens);
+    if (!session->summary.bound_lost) {
+        add_bound(&facts, "cache.bound", session->bound);
+        add_bound(&facts, "cache.lru", session->lru);
     }
     return ryz_run_data_set(data, RYZ_TABLE_FACTS, facts.rows, facts.count, error);
 }
@@ -455,6 +481,7 @@ enum ryz_status ryz_session_run(const struct ryz_session_options *options,
     if (status == RYZ_OK) status = add_facts(&session, data, error);
     if (status == RYZ_OK) judge_validity(&session, data);
     ryz_prefix_bound_close(session.bound);
+    ryz_prefix_bound_close(session.lru);
     ryz_traffic_source_close(&session.source);
     ryz_served_close(&session.served);
     ryz_faults_close(session.armed);

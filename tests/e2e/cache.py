@@ -12,7 +12,7 @@ SHORT = ["--set", "traffic.main.window=0 s .. 12 s", "--set", "traffic.main.scal
 
 
 TIER = os.path.join(ROOT, "scenarios/host_tier.ini")
-SHORT_TIER = SHORT[:4] + ["--set", "engine.kv=3 MiB",
+SHORT_TIER = SHORT[:4] + ["--set", "engine.kv=3 MiB", "--set", "engine.max_batch=1",
                           "--set", "targets.256MiB.ttft.mean=<= 1000 x of none.ttft.mean",
                           "--set", "targets.none.cache.hit=< 1 x of 256MiB.cache.hit",
                           "--set", "targets.256MiB.cache.host_hit=> 0 %"]
@@ -30,7 +30,13 @@ def host_tier(bench):
         check((rows["host_tok"] <= rows["cached_tok"]).all(), "what the host had was found")
         check((rows["host_tok"].sum() > 0) == (last["host_in"] > 0), "and copied in")
         check(last["host_out"] >= last["host_in"], "what came in had gone out")
-        found[bool(last["host_in"] > 0)] = rows["cached_tok"].sum() / rows["in_tok"].sum()
+        share = rows["cached_tok"].sum() / rows["in_tok"].sum()
+        found[bool(last["host_in"] > 0)] = share
+        facts = {row["metric"].decode(): row["value"] for row in table(results[0], "facts", run)}
+        check(facts["cache.lru"] <= facts["cache.bound"], "no cache finds more than an endless one")
+        # One request after the other, so the pool is an LRU cache of as many blocks.
+        if last["host_in"] == 0:
+            check(abs(share - facts["cache.lru"]) < 1e-9, "%r found, not %r" % (share, facts))
     check(len(found) == 2 and found[True] > found[False], "the tier finds more: %r" % found)
     bench.expect(0, "replay", results[0])
     print("%.1f %% found with host memory, %.1f %% without" % (100 * found[True], 100 * found[False]))
