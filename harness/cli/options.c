@@ -80,8 +80,10 @@ static bool store_value(const struct ryz_option *option, const char *text)
         *(uint64_t *)option->target = number;
         return true;
     case RYZ_OPTION_F64:
-        *(double *)option->target = strtod(text, &end);
-        return end != text && *end == '\0';
+        real = strtod(text, &end);
+        if (end == text || *end != '\0' || !(real >= 0.0)) return false;
+        *(double *)option->target = real;
+        return true;
     case RYZ_OPTION_BYTES:
         if (ryz_units_parse(text, RYZ_UNIT_BYTES, &real, NULL) != RYZ_OK) return false;
         if (real < 0 || real > 0x1p62) return false;
@@ -119,8 +121,8 @@ static bool read_option(const struct ryz_command_line *line, int argc, char *con
     const char *value = equals != NULL ? equals + 1 : NULL;
     if (value == NULL && *i + 1 < argc) value = argv[++*i];
     if (value == NULL || !store_value(option, value)) {
-        (void)fprintf(stderr, "ryz: --%s wants %s%s%s%s\n", option->name, option->value,
-                      value ? ", not \"" : "", value ? value : "", value ? "\"" : "");
+        (void)fprintf(stderr, "ryz: --%s wants %s%s%s%s\n    %s\n", option->name, option->value,
+                      value ? ", not \"" : "", value ? value : "", value ? "\"" : "", option->help);
         return false;
     }
     return true;
@@ -153,4 +155,22 @@ enum ryz_status ryz_options_parse(const struct ryz_command_line *line, int argc,
     }
     if (positional_count != NULL) *positional_count = count;
     return RYZ_OK;
+}
+
+bool ryz_option_is_word(const char *name, const char *value, const char *words)
+{
+    size_t length = strlen(value);
+    for (const char *at = words; *at != '\0' && length > 0;) {
+        size_t word = strcspn(at, " ");
+        if (word == length && memcmp(at, value, length) == 0) return true;
+        at += word;
+        at += strspn(at, " ");
+    }
+    char near[64];
+    struct ryz_suggest suggest;
+    ryz_suggest_init(&suggest, value);
+    ryz_suggest_offer_list(&suggest, words);
+    (void)fprintf(stderr, "ryz: --%s: \"%s\" is none of: %s%s\n", name, value, words,
+                  ryz_suggest_text(&suggest, near, sizeof near));
+    return false;
 }

@@ -17,7 +17,7 @@ enum ryz_option_kind {
     RYZ_OPTION_TEXT,  /* const char ** */
     RYZ_OPTION_U32,   /* uint32_t * */
     RYZ_OPTION_U64,   /* uint64_t * */
-    RYZ_OPTION_F64,   /* double * */
+    RYZ_OPTION_F64,   /* double *, 0 or more */
     RYZ_OPTION_BYTES, /* uint64_t *, "512 MiB" */
     RYZ_OPTION_FLAG,  /* bool *, takes no value */
     RYZ_OPTION_LIST   /* struct ryz_option_list *, may be given again */
@@ -52,5 +52,9 @@ struct ryz_command_line {
 RYZ_MUST_USE enum ryz_status ryz_options_parse(const struct ryz_command_line *line, int argc,
                                                char *const *argv, const char **positional,
                                                uint32_t *positional_count);
+
+/* Whether the value of an option is one of the words of a space-separated list; else stderr says
+ * which there are, and which is the nearest. */
+RYZ_MUST_USE bool ryz_option_is_word(const char *name, const char *value, const char *words);
 
 #endif

@@ -20,7 +20,8 @@ int ryz_command_run(int argc, char **argv)
         {"cost", RYZ_OPTION_TEXT, &cost, "FILE.h5",
          "with --target simulator: results to fit step costs to"},
         {"out", RYZ_OPTION_TEXT, &out, "DIR", "folder of the results"},
-        {"dry-run", RYZ_OPTION_FLAG, &run.dry_run, NULL, "print the arrivals, send nothing"},
+        {"dry-run", RYZ_OPTION_FLAG, &run.dry_run, NULL,
+         "print the arrivals and what a prefix cache could find, send nothing"},
         {"quiet", RYZ_OPTION_FLAG, &run.quiet, NULL, "only the verdict"},
     };
     const struct ryz_command_line line = {

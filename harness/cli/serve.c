@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LEVEL_NAMES    "debug info warn error"
 #define EXPORT_TIME_NS (3 * RYZ_NS_PER_S) /* for the last spans at the end */
 
 struct serve_options {
@@ -84,17 +85,42 @@ static void on_span(void *context, const struct ryz_span *span)
     if (serve->otlp != NULL) serve->export.emit(serve->export.context, span);
 }
 
-static bool parse_level(const char *text, enum ryz_log_level *level)
+static enum ryz_log_level level_of(const char *text)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(names[i], text) == 0) {
-            *level = (enum ryz_log_level)i;
-            return true;
-        }
-    }
-    (void)fprintf(stderr, "ryz: --log-level is debug, info, warn or error, not \"%s\"\n", text);
+    int level = 0;
+    while (level < 3 && strcmp(names[level], text) != 0) level++;
+    return (enum ryz_log_level)level;
+}
+
+static bool complain(const char *text)
+{
+    (void)fprintf(stderr, "ryz: %s\n", text);
     return false;
+}
+
+/* What can be said without opening anything. */
+static bool check_given(const struct serve_options *o)
+{
+    const struct {
+        const char *name, *value, *words;
+    } worded[] = {{"scheduler", o->policy, RYZ_POLICY_NAMES},
+                  {"admit", o->admit, RYZ_ADMIT_NAMES},
+                  {"speculate", o->speculate, RYZ_SPECULATE_NAMES},
+                  {"kv-type", o->kv_type, "bf16 int8 f32"},
+                  {"log-level", o->log_level, LEVEL_NAMES}};
+    for (size_t i = 0; i < sizeof worded / sizeof worded[0]; i++)
+        if (!ryz_option_is_word(worded[i].name, worded[i].value, worded[i].words)) return false;
+    bool drafts = strcmp(o->speculate, "draft") == 0;
+    if (o->port > UINT16_MAX) return complain("--port is at most 65535");
+    if (drafts && o->draft_model == NULL)
+        return complain("--speculate draft needs --draft-model FILE, a small GGUF with the "
+                        "vocabulary of the model");
+    if (!drafts && o->draft_model != NULL)
+        return complain("--draft-model is for --speculate draft");
+    if (o->draft_tokens < 1 || o->draft_tokens > RYZ_DRAFT_MAX)
+        return complain("--draft-tokens is 1 to 8; --speculate off proposes nothing");
+    return true;
 }
 
 /* 0 stays 0, which is no limit. */
@@ -137,9 +163,7 @@ static enum ryz_status open_engine(struct serve *serve, const struct serve_optio
                                    struct ryz_error *error)
 {
     enum ryz_admit admit = RYZ_ADMIT_PROMPT;
-    if (!ryz_admit_parse(o->admit, &admit))
-        return ryz_fail(error, RYZ_INVALID, "--admit is one of " RYZ_ADMIT_NAMES ", not \"%.20s\"",
-                        o->admit);
+    (void)ryz_admit_parse(o->admit, &admit); /* one of the words it knows, see check_given */
     struct ryz_memory_plan memory;
     struct ryz_error why;
     if (ryz_value_memory(o->memory, &memory, &why) != RYZ_OK)
@@ -302,7 +326,7 @@ static int serve_until_signal(const struct serve_options *o)
 {
     struct serve serve = {.monotonic = ryz_real_clock_monotonic(), .wall = ryz_real_clock_wall()};
     serve.logger = (struct ryz_logger){.write = write_log_line, .wall = serve.wall};
-    if (!parse_level(o->log_level, &serve.logger.level)) return RYZ_EXIT_USAGE;
+    serve.logger.level = level_of(o->log_level);
     sigset_t signals;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
@@ -398,7 +422,7 @@ static const struct ryz_option options[] = {
     {"otlp", RYZ_OPTION_TEXT, &given.otlp, "URL",
      "export spans, e.g. http://127.0.0.1:4318/v1/traces (off)"},
     {"seed", RYZ_OPTION_U64, &given.seed, "N", "seed of trace ids and fault draws (1)"},
-    {"log-level", RYZ_OPTION_TEXT, &given.log_level, "LEVEL", "debug info warn error (info)"},
+    {"log-level", RYZ_OPTION_TEXT, &given.log_level, "LEVEL", LEVEL_NAMES " (info)"},
     {"drain", RYZ_OPTION_U32, &given.drain_s, "SECONDS", "time to finish after SIGTERM (30)"},
 };
 
@@ -412,9 +436,6 @@ int ryz_command_serve(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0]};
     enum ryz_status status = ryz_options_parse(&line, argc, argv, NULL, NULL);
     if (status != RYZ_OK) return status == RYZ_CANCELLED ? RYZ_EXIT_MET : RYZ_EXIT_USAGE;
-    if (given.port > UINT16_MAX) {
-        (void)fputs("ryz: --port is at most 65535\n", stderr);
-        return RYZ_EXIT_USAGE;
-    }
+    if (!check_given(&given)) return RYZ_EXIT_USAGE;
     return serve_until_signal(&given);
 }

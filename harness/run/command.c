@@ -59,7 +59,7 @@ static bool put_speculation(struct line *line, const struct ryz_engine_plan *eng
     if (strcmp(engine->speculate, "off") == 0) return true;
     (void)snprintf(tokens, sizeof tokens, " --draft-tokens %u --speculate ", engine->draft_tokens);
     if (!put_text(line, tokens) || !put_text(line, engine->speculate)) return false;
-    if (engine->draft_model[0] == '\0') return true;
+    if (strcmp(engine->speculate, "draft") != 0) return true;
     return put_text(line, " --draft-model ") && put_path(line, engine->draft_model);
 }
 

@@ -178,8 +178,7 @@ static bool is_swept(const struct check *check, const struct ryz_key *key)
 static bool needs_model(const struct ryz_engine_plan *engine)
 {
     return engine->target == RYZ_TARGET_EMBEDDED ||
-           (engine->target == RYZ_TARGET_HTTP && strstr(engine->spawn, "{model}") != NULL) ||
-           (engine->target == RYZ_TARGET_SIMULATOR && engine->cost[0] == '\0');
+           (engine->target == RYZ_TARGET_HTTP && strstr(engine->spawn, "{model}") != NULL);
 }
 
 /* Keys of our own engine do not reach a server that does not get them: where they were written for
@@ -232,9 +231,10 @@ static void check_engine(const struct check *check)
     if (engine->target == RYZ_TARGET_EMBEDDED && !model)
         ryz_settings_mistake(settings, target,
                              "the embedded engine needs a model: [model] path = FILE.gguf");
-    if (engine->target == RYZ_TARGET_SIMULATOR && engine->cost[0] == '\0' && !model)
+    if (engine->target == RYZ_TARGET_SIMULATOR && engine->cost[0] == '\0')
         ryz_settings_mistake(settings, target,
-                             "the simulator needs [engine] cost = RESULTS.h5 or a [model] path");
+                             "the simulator needs [engine] cost = RESULTS.h5 of a run on the "
+                             "embedded engine");
     if (engine->target == RYZ_TARGET_HTTP && needs_model(engine) && !model)
         ryz_settings_mistake(settings, origin_of(check, instance, "spawn"),
                              "[engine] spawn names {model}, but there is no [model] path");

@@ -86,7 +86,9 @@ def about_a_scenario(bench):
     text = bench.expect(0, "check", path, "--set", "engine.max_batch=3")
     says(text, r"^\[engine\]", r"^max_batch +=\s+3\b.*--set", r"^kv +=.*told\.ini:8", r"^seed +=.*told\.ini:4",
          r"^scheduler +=.*default")
-    rows = re.findall(r"^(\d+\.\d+),(\w+),(\d+),(\d+)$", bench.expect(0, "run", path, "--dry-run"), re.M)
+    text = bench.expect(0, "run", path, "--dry-run")
+    rows = re.findall(r"^(\d+\.\d+),(\w+),(\d+),(\d+)$", text, re.M)
+    says(text, r"^%d prompt tokens, cache\.bound 0\.0 %%$" % sum(int(row[2]) for row in rows))
     check(sorted(os.listdir(bench.folder)) == before, "telling commands leave no file")
     live = table(bench.run(path, "out"), "requests")
     live = live[numpy.argsort(live["id"])]
@@ -96,6 +98,34 @@ def about_a_scenario(bench):
         check([int(row[told]) for row in rows] == live[column].tolist(), "dry-run tells the sent " + column)
     off = numpy.abs(numpy.array([float(row[0]) for row in rows]) * 1e9 - live["t_sched"])
     check(off.max() <= 1000, "dry-run tells the schedule to the microsecond, off by %r ns" % off.max())
+
+
+def about_wrong_options(bench):
+    """What cannot be is said before anything is opened, with the way on."""
+    said = [
+        (["--speculate", "lokup"], r'--speculate: "lokup" is none of: off lookup draft; did you mean "lookup"\?'),
+        (["--speculate", "draft"], r"--speculate draft needs --draft-model FILE"),
+        (["--draft-model", MODEL], r"--draft-model is for --speculate draft"),
+        (["--speculate", "lookup", "--draft-tokens", "9"], r"--draft-tokens is 1 to 8"),
+        (["--speculate", "lookup", "--draft-tokens", "0"], r"--draft-tokens is 1 to 8"),
+        (["--admit", "promt"], r'--admit: "promt" is none of: .*; did you mean "prompt"\?'),
+        (["--scheduler", "fcsf"], r'--scheduler: "fcsf" is none of: .*; did you mean "fcfs"\?'),
+        (["--kv-type", "int4"], r'--kv-type: "int4" is none of: .*; did you mean "int8"\?'),
+        (["--log-level", "loud"], r'--log-level: "loud" is none of: debug info warn error'),
+        (["--itl-target", "-5"], r'--itl-target wants MS, not "-5"'),
+        (["--kv-host", "1"], r'--kv-host wants SIZE, not "1"'),
+    ]
+    for arguments, text in said:
+        says(bench.expect(64, "serve", "--model", MODEL, "--port", "0", *arguments), "^ryz: " + text)
+    half = bench.path("half.gguf")  # about_a_model left it
+    says(bench.expect(4, "serve", "--model", MODEL, "--port", "0", "--speculate", "draft",
+                      "--draft-model", half), r"^ryz: .*half\.gguf")
+    says(bench.expect(4, "serve", "--model", MODEL, "--port", "0", "--kv-host", "1MiB",
+                      "--no-prefix-cache"), r"^ryz: .*prefix cache.*switch it on")
+    text = bench.expect(0, "serve", "--help")
+    says(text, *[r"^  --%s\b" % name for name in (
+        "kv-partitions", "kv-host", "speculate", "draft-model", "draft-tokens", "itl-target",
+        "admit", "fixed-headroom", "connections")])
 
 
 def about_too_few_files(bench):
@@ -115,6 +145,7 @@ def main():
         about_a_model(bench)
         about_generating(bench)
         about_a_scenario(bench)
+        about_wrong_options(bench)
         about_too_few_files(bench)
     return 0
 

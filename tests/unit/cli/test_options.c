@@ -50,13 +50,13 @@ static enum ryz_status parse(int argc, char *const *argv)
 Test(options, every_kind_is_read_in_both_spellings)
 {
     cr_assert_eq(PARSE("file", "--text", "a b", "--small=42", "--large", "18446744073709551615",
-                       "--bytes", "3 MiB", "--real=-0.5", "--flag", "--set", "x=1", "--set=y=2"),
+                       "--bytes", "3 MiB", "--real=0.5", "--flag", "--set", "x=1", "--set=y=2"),
                  RYZ_OK);
     cr_expect_str_eq(values.text, "a b");
     cr_expect_eq(values.small, 42u);
     cr_expect_eq(values.large, UINT64_MAX);
     cr_expect_eq(values.bytes, UINT64_C(3) << 20);
-    cr_expect_eq(values.real, -0.5);
+    cr_expect_eq(values.real, 0.5);
     cr_expect(values.flag);
     cr_expect_eq(values.list.count, 2u);
     cr_expect_str_eq(values.list.items[1], "y=2");
@@ -87,6 +87,8 @@ Test(options, mistakes_are_refused, .init = cr_redirect_stderr)
     cr_expect_eq(PARSE("file", "--large", ""), RYZ_INVALID);
     cr_expect_eq(PARSE("file", "--bytes", "12"), RYZ_INVALID, "a size needs its unit");
     cr_expect_eq(PARSE("file", "--real", "nonsense"), RYZ_INVALID);
+    cr_expect_eq(PARSE("file", "--real", "-0.5"), RYZ_INVALID, "no option counts below 0");
+    cr_expect_eq(PARSE("file", "--real", "nan"), RYZ_INVALID);
     cr_expect_eq(PARSE("file", "--flag=yes"), RYZ_INVALID);
     cr_expect_eq(PARSE("file", "--text"), RYZ_INVALID, "the value is missing");
     cr_expect_eq(PARSE("--flag"), RYZ_INVALID, "the file is missing");
@@ -102,6 +104,24 @@ Test(options, an_unknown_option_leads_to_the_known_one, .init = cr_redirect_stde
     size_t length = fread(text, 1, sizeof text - 1, captured);
     cr_assert_gt(length, 0u);
     cr_expect_not_null(strstr(text, "did you mean --small?"), "%s", text);
+}
+
+Test(options, a_wrong_word_leads_to_the_right_one, .init = cr_redirect_stderr)
+{
+    cr_expect(ryz_option_is_word("admit", "whole", "prompt whole chunk"));
+    cr_expect(ryz_option_is_word("admit", "chunk", "prompt whole chunk"));
+    cr_expect_not(ryz_option_is_word("admit", "", "prompt whole chunk"));
+    cr_expect_not(ryz_option_is_word("admit", "whole chunk", "prompt whole chunk"));
+    cr_expect_not(ryz_option_is_word("admit", "promt", "prompt whole chunk"));
+    (void)fflush(stderr);
+    char text[1024] = "";
+    FILE *captured = cr_get_redirected_stderr();
+    size_t length = fread(text, 1, sizeof text - 1, captured);
+    cr_assert_gt(length, 0u);
+    cr_expect_not_null(strstr(text,
+                              "--admit: \"promt\" is none of: prompt whole chunk; did you mean "
+                              "\"prompt\"?"),
+                       "%s", text);
 }
 
 Test(options, help_is_not_a_mistake, .init = cr_redirect_stdout)

@@ -192,7 +192,7 @@ Test(mistakes, targets_name_what_they_need)
          "s.ini:12: [engine] url: it starts with http:// or https://"},
         {"[scenario]\nname = x\nschema = 1\n[traffic.a]\narrival = closed\nconcurrency = 1\n"
          "requests = 1\n[engine]\ntarget = simulator\n",
-         "s.ini:9: the simulator needs [engine] cost = RESULTS.h5 or a [model] path"},
+         "s.ini:9: the simulator needs [engine] cost = RESULTS.h5 of a run on the embedded engine"},
         {"[scenario]\nname = x\nschema = 1\n[traffic.a]\narrival = closed\nconcurrency = 1\n"
          "requests = 1\n[engine]\ntarget = http\nurl = http://h/v1\nspawn = ryz --model {model}\n",
          "s.ini:11: [engine] spawn names {model}, but there is no [model] path"},
