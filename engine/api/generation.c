@@ -8,6 +8,7 @@
  */
 #include "engine/api/generation.h"
 
+#include "engine/api/http_loop.h"
 #include "engine/base/assert.h"
 #include "engine/base/atomic.h"
 
@@ -27,6 +28,7 @@ static void wake(struct ryz_exchange *x)
     if (!x->generation.waiting) return;
     x->generation.waiting = false;
     MHD_resume_connection(x->connection);
+    ryz_http_loop_wake(x->server->loop);
 }
 
 /* Ends an answer that will not be finished; the client sees the connection break. Engine thread,

@@ -10,6 +10,7 @@
 #include "engine/api/server.h"
 
 #include "engine/api/generation.h"
+#include "engine/api/http_loop.h"
 #include "engine/api/listen.h"
 #include "engine/api/routes.h"
 #include "engine/base/assert.h"
@@ -153,8 +154,7 @@ static enum ryz_status start_daemon(struct ryz_server *server, struct ryz_error 
     int fd = -1;
     enum ryz_status status = ryz_listen_tcp(o->host, o->port, &fd, &server->port, error);
     if (status != RYZ_OK) return status;
-    unsigned int flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     server->daemon = MHD_start_daemon(
         flags, 0, on_accept, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message,
         server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
@@ -162,10 +162,14 @@ static enum ryz_status start_daemon(struct ryz_server *server, struct ryz_error 
         o->connections_max + CONNECTIONS_SLACK, MHD_OPTION_CONNECTION_TIMEOUT, WRITE_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_END);
-    if (server->daemon != NULL) return RYZ_OK;
-    (void)close(fd);
-    return ryz_fail(error, RYZ_IO, "cannot start the HTTP server on %s port %u", o->host,
-                    server->port);
+    if (server->daemon == NULL) {
+        (void)close(fd);
+        return ryz_fail(error, RYZ_IO, "cannot start the HTTP server on %s port %u", o->host,
+                        server->port);
+    }
+    status = ryz_http_loop_open(server->daemon, &server->loop, error);
+    if (status != RYZ_OK) MHD_stop_daemon(server->daemon);
+    return status;
 }
 
 static void set_rules(struct ryz_server *server)
@@ -294,6 +298,7 @@ void ryz_server_close(struct ryz_server *server, int64_t drain_until_ns)
             RYZ_U64("cut_off", idle ? 0 : ryz_server_active(server)));
     ryz_store_release(&server->stopping, true);
     ryz_generation_wake_all(server);
+    ryz_http_loop_close(server->loop);
     MHD_stop_daemon(server->daemon);
     release(server);
 }

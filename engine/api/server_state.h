@@ -30,6 +30,7 @@ struct ryz_server {
     int64_t created_s;
     uint16_t port;
     struct MHD_Daemon *daemon;
+    struct ryz_http_loop *loop; /* its thread */
     struct ryz_disconnect *disconnect;
     struct ryz_faults *_Atomic faults; /* of stream writes; borrowed */
     _Atomic uint64_t exchanges;        /* so far; numbers them, 1 is the first */
