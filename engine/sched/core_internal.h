@@ -18,10 +18,6 @@
 
 #include <stddef.h>
 
-#define RYZ_ACCEPT_FIRST                                                                           \
-    39322u /* of 2^16: what is believed of proposals before any was verified                       \
-            */
-
 struct ryz_core {
     struct ryz_sched_limits limits; /* as of now */
     const struct ryz_sched_policy *policy;
