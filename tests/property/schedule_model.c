@@ -106,31 +106,6 @@ static bool goes_before(const struct model_request *a, const struct model_reques
     return a->class != b->class ? a->class < b->class : a->rank < b->rank;
 }
 
-/* Who else has the token before `end` and all those before it: the requests of a family while they
- * are alike, the choices of a prompt in it. */
-static uint64_t owner_of(const struct model *m, uint32_t id, uint32_t end)
-{
-    const struct model_request *r = &m->requests[id];
-    if (end <= r->alike) {
-        /* Tenants find their own only; where nothing depends on it, more is found. */
-        return 1000 + r->family + (m->config.share_count > 0 ? 10 * (uint64_t)r->tenant : 0);
-    }
-    return end <= r->prompt ? r->leader : id;
-}
-
-/* The hash of a full block. */
-static uint64_t hash_of(const struct model *m, uint32_t id, uint32_t block)
-{
-    uint64_t who = owner_of(m, id, (block + 1) * m->limits.kv_block_tokens);
-    return (who + 1) << 32 | (block + 1);
-}
-
-/* The token at a position, as a number that no other token has. */
-static uint64_t token_of(const struct model *m, uint32_t id, uint32_t position)
-{
-    return (owner_of(m, id, position + 1) + 1) << 32 | (position + 1);
-}
-
 /* Tells the core the hashes of the prompt; now and then not all of them. */
 static void give_hashes(struct model *m, uint32_t id)
 {
@@ -146,7 +121,7 @@ static void give_hashes(struct model *m, uint32_t id)
     for (uint32_t i = 0; i < full;) {
         struct ryz_event event = {.kind = RYZ_EV_HASHES, .request_id = id};
         for (; i < full && event.flags < RYZ_EVENT_HASHES_MAX; i++)
-            ryz_event_set_hash(&event, event.flags++, hash_of(m, id, i));
+            ryz_event_set_hash(&event, event.flags++, model_hash_of(m, id, i));
         event.t_ns = m->now_ns;
         (void)ryz_core_feed(m->core, &event);
     }
@@ -483,9 +458,9 @@ static void check_blocks(struct model *m)
             CHECK(m, blocks[i] < m->limits.kv_blocks);
             uint64_t *holder = &held[blocks[i]];
             bool may_share = m->config.prefix_cache || has_choices(m, id);
-            CHECK(m, *holder == 0 || (may_share && *holder == hash_of(m, id, i)));
+            CHECK(m, *holder == 0 || (may_share && *holder == model_hash_of(m, id, i)));
             used += *holder == 0;
-            *holder = hash_of(m, id, i);
+            *holder = model_hash_of(m, id, i);
             m->holders[blocks[i]]++;
         }
         running += count > 0;
@@ -517,7 +492,7 @@ static void check_contents(struct model *m, const struct ryz_plan_item *item)
     uint32_t first = item->first_position, end = first + item->tokens;
     CHECK(m, count * size >= end);
     for (uint32_t p = 0; p < first; p++)
-        CHECK(m, m->contents[blocks[p / size]][p % size] == token_of(m, id, p));
+        CHECK(m, m->contents[blocks[p / size]][p % size] == model_token_of(m, id, p));
     for (uint32_t i = first / size; i * size < end; i++) CHECK(m, m->holders[blocks[i]] == 1);
 }
 
@@ -531,7 +506,7 @@ static void check_running(struct model *m)
         if (r->state != MODEL_LIVE) continue;
         const uint32_t *blocks = ryz_core_blocks(m->core, r->slot, &count);
         for (uint32_t p = 0; count > 0 && p < r->computed; p++)
-            CHECK(m, m->contents[blocks[p / size]][p % size] == token_of(m, id, p));
+            CHECK(m, m->contents[blocks[p / size]][p % size] == model_token_of(m, id, p));
     }
 }
 
@@ -544,7 +519,7 @@ static void write_blocks(struct model *m, const struct ryz_plan_item *item, bool
     for (uint32_t i = 0; i < item->tokens; i++) {
         uint32_t p = item->first_position + i;
         m->contents[blocks[p / size]][p % size] = failed      ? 0
-                                                  : i < right ? token_of(m, id, p)
+                                                  : i < right ? model_token_of(m, id, p)
                                                               : UINT64_MAX;
     }
 }
@@ -661,7 +636,7 @@ static void feed_tokens(struct model *m, const struct ryz_plan_item *item)
                                            : accepted ? RYZ_EVF_ACCEPTED
                                                       : 0};
         if (total % size == 0)
-            token.hash = hash_of(m, (uint32_t)item->request_id, total / size - 1);
+            token.hash = model_hash_of(m, (uint32_t)item->request_id, total / size - 1);
         struct ryz_effect effect = feed(m, token);
         CHECK(m, (effect.kind == RYZ_EFFECT_FINISHED) == last);
         r->offered = offered;

@@ -69,4 +69,9 @@ struct model {
 void model_run(struct model *model, uint64_t seed, bool perturbed);
 void model_close(struct model *model);
 
+/* The hash of a full block of a request. */
+uint64_t model_hash_of(const struct model *m, uint32_t id, uint32_t block);
+/* The token at a position of a request, as a number that no other token has. */
+uint64_t model_token_of(const struct model *m, uint32_t id, uint32_t position);
+
 #endif

@@ -48,6 +48,27 @@ static bool check_difference(void)
     return !same_digest;
 }
 
+/* Adds the counters of one schedule to those of all. */
+static void add_up(struct ryz_core_stats *sum, const struct ryz_core_stats *stats)
+{
+    sum->finished += stats->finished;
+    sum->cancelled += stats->cancelled;
+    sum->rejected += stats->rejected;
+    sum->rejected_late += stats->rejected_late;
+    sum->starved += stats->starved;
+    sum->prompt_tokens_cached += stats->prompt_tokens_cached;
+    sum->prompt_tokens_shared += stats->prompt_tokens_shared;
+    sum->cache_evicted_blocks += stats->cache_evicted_blocks;
+    sum->prompt_tokens_host += stats->prompt_tokens_host;
+    sum->host_out_blocks += stats->host_out_blocks;
+    sum->host_in_blocks += stats->host_in_blocks;
+    sum->host_dropped_blocks += stats->host_dropped_blocks;
+    sum->preempted += stats->preempted;
+    sum->steps += stats->steps;
+    sum->failed_steps += stats->failed_steps;
+    sum->kv_alloc_failures += stats->kv_alloc_failures;
+}
+
 Test(schedules, keep_budgets_blocks_and_everybody_alive)
 {
     uint64_t count = setting("RYZ_PROPERTY_SCHEDULES", 20000);
@@ -64,22 +85,7 @@ Test(schedules, keep_budgets_blocks_and_everybody_alive)
             different += check_difference();
         }
         struct ryz_core_stats stats = ryz_core_stats(model.core);
-        sum.finished += stats.finished;
-        sum.cancelled += stats.cancelled;
-        sum.rejected += stats.rejected;
-        sum.rejected_late += stats.rejected_late;
-        sum.starved += stats.starved;
-        sum.prompt_tokens_cached += stats.prompt_tokens_cached;
-        sum.prompt_tokens_shared += stats.prompt_tokens_shared;
-        sum.cache_evicted_blocks += stats.cache_evicted_blocks;
-        sum.prompt_tokens_host += stats.prompt_tokens_host;
-        sum.host_out_blocks += stats.host_out_blocks;
-        sum.host_in_blocks += stats.host_in_blocks;
-        sum.host_dropped_blocks += stats.host_dropped_blocks;
-        sum.preempted += stats.preempted;
-        sum.steps += stats.steps;
-        sum.failed_steps += stats.failed_steps;
-        sum.kv_alloc_failures += stats.kv_alloc_failures;
+        add_up(&sum, &stats);
         model_close(&model);
     }
     (void)printf(
